@@ -1,0 +1,174 @@
+/**
+ * What the API answers: plain JSON. The daemon implements `Views` and `Actions`; server, metrics and commands only know these.
+ * Every view is made on demand. Times are ISO 8601 text or seconds; addresses canonical text.
+ */
+import type { ConfigDiff, ConfigProblem } from '../config/types.js'
+import type { FibEntry } from '../fib/types.js'
+import type { FamilyName } from '../net/family.js'
+import type { SessionState } from '../bgp/session-types.js'
+
+export interface SummaryView {
+  readonly routerId: string
+  readonly asn: number
+  readonly nodeName: string
+  readonly version: string
+  readonly uptimeSeconds: number
+  readonly clusterId: string | null
+  readonly fibDriver: string
+  readonly families: readonly { readonly family: FamilyName; readonly prefixes: number; readonly paths: number }[]
+  readonly attributeSets: number
+  readonly peers: readonly PeerSummary[]
+}
+export interface PeerSummary {
+  readonly name: string
+  /** Remote address; `172.31.0.0/16` for a range neighbour without peers of its own. */
+  readonly address: string
+  readonly asn: number
+  readonly state: SessionState
+  /** `Idle(Admin)`, `Idle(Policy)`, `Established`, … as operators know them. */
+  readonly stateText: string
+  readonly dynamic: boolean
+  readonly range: boolean
+  readonly messagesReceived: number
+  readonly messagesSent: number
+  readonly outQueue: number
+  /** Since the last state change into or out of Established. */
+  readonly upDownSeconds: number
+  readonly prefixesReceived: number
+  readonly prefixesAccepted: number
+  readonly prefixesSent: number
+  readonly description: string
+  readonly lastReason: string
+}
+export interface NeighborView extends PeerSummary {
+  readonly port: number
+  readonly localAddress: string | null
+  readonly localAsn: number
+  readonly type: 'ebgp' | 'ibgp' | 'ibgp-client'
+  readonly routerId: string | null
+  readonly families: readonly FamilyName[]
+  readonly negotiatedFamilies: readonly FamilyName[]
+  readonly holdTimeSeconds: number
+  readonly keepaliveSeconds: number
+  readonly capabilities: readonly { readonly code: number; readonly name: string; readonly value: string }[]
+  readonly as4: boolean
+  readonly importPolicy: string | null
+  readonly exportPolicy: string | null
+  readonly messages: { readonly received: Record<string, number>; readonly sent: Record<string, number> }
+  readonly establishedCount: number
+  readonly droppedCount: number
+  readonly updateErrors: number
+  /** Reasons why an Established session exchanges nothing, e.g. RFC 8212. */
+  readonly notes: readonly string[]
+  readonly perFamily: readonly {
+    readonly family: FamilyName
+    readonly received: number
+    readonly accepted: number
+    readonly sent: number
+    readonly endOfRibReceived: boolean
+    readonly endOfRibSent: boolean
+  }[]
+  /** Newest first. */
+  readonly history: readonly { readonly time: string; readonly from: SessionState; readonly to: SessionState; readonly reason: string }[]
+}
+export interface PathView {
+  readonly prefix: string
+  readonly family: FamilyName
+  /** Name of the neighbour, `local` for own routes. */
+  readonly from: string
+  readonly fromAddress: string | null
+  readonly best: boolean
+  readonly multipath: boolean
+  readonly valid: boolean
+  /** Why it won, lost, or is not used, in words. */
+  readonly reason: string
+  readonly nextHop: string | null
+  readonly localPref: number | null
+  readonly med: number | null
+  readonly weight: number
+  readonly asPath: string
+  readonly origin: 'igp' | 'egp' | 'incomplete'
+  readonly communities: readonly string[]
+  readonly extCommunities: readonly string[]
+  readonly largeCommunities: readonly string[]
+  readonly originatorId: string | null
+  readonly clusterList: readonly string[]
+  readonly ageSeconds: number
+}
+export interface ExplainView {
+  readonly prefix: string
+  readonly known: boolean
+  /** The covering prefix that forwards the traffic, when the prefix itself is not in the table. */
+  readonly coveredBy: string | null
+  readonly paths: readonly PathView[]
+  readonly policy: readonly { readonly peer: string; readonly policy: string | null; readonly verdict: string }[]
+  readonly decision: string
+  readonly sentTo: readonly { readonly peer: string; readonly address: string; readonly note: string }[]
+  readonly notSentTo: readonly { readonly peer: string; readonly address: string; readonly reason: string }[]
+  readonly fib: FibEntry | null
+  /** What is missing for the route to work, in words; empty when all is well. */
+  readonly missing: readonly string[]
+}
+export interface GroupView {
+  readonly id: number
+  readonly family: FamilyName
+  readonly key: string
+  readonly members: readonly string[]
+  readonly prefixes: number
+  readonly logEntries: number
+  readonly logOctets: number
+  readonly behind: number
+}
+export interface RibQuery {
+  readonly family?: FamilyName
+  /** Exact prefix, or an address (longest match). */
+  readonly prefix?: string
+  readonly longer?: boolean
+  readonly best?: boolean
+  readonly from?: string
+  readonly limit?: number
+}
+
+export interface Views {
+  summary(): SummaryView
+  neighbors(nameOrAddress?: string): readonly NeighborView[]
+  /** May be large: an iterable, so that the server can stream it in slices. */
+  rib(query: RibQuery): Iterable<PathView>
+  adjIn(peer: string, query: RibQuery): Iterable<PathView>
+  adjOut(peer: string, query: RibQuery): Iterable<PathView>
+  groups(): readonly GroupView[]
+  fib(): readonly FibEntry[]
+  explain(prefix: string): ExplainView
+  /** Ready: configuration applied, listening, FIB opened, and (when neighbours are configured) at least one Established. */
+  ready(): { readonly ready: boolean; readonly reasons: readonly string[] }
+}
+/** A wrong question: HTTP 400 or 404, exit code 1. */
+export class ApiError extends Error {
+  readonly status: 400 | 404 | 409
+  constructor(status: 400 | 404 | 409, message: string) {
+    super(message)
+    this.name = 'ApiError'
+    this.status = status
+  }
+}
+export interface AnnounceRequest {
+  readonly prefix: string
+  readonly nextHop?: string
+  readonly med?: number
+  readonly localPref?: number
+  readonly communities?: readonly string[]
+  readonly blackhole?: boolean
+}
+export type ReloadResult =
+  | { readonly ok: true; readonly diff: ConfigDiff; readonly applied: boolean }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
+export interface Actions {
+  neighborUp(peer: string): string
+  /** `text` goes out as the shutdown communication (RFC 9003). */
+  neighborDown(peer: string, text?: string): string
+  neighborClear(peer: string): string
+  neighborRefresh(peer: string): string
+  announce(request: AnnounceRequest): string
+  withdraw(prefix: string): string
+  reload(dryRun: boolean): Promise<ReloadResult>
+}

@@ -1,0 +1,187 @@
+/**
+ * The configuration as the core uses it: checked, defaults filled in, templates applied, free of YAML and JSON. Made by src/config/parse.ts.
+ * Units are in the names; addresses are canonical text (RFC 5952 for IPv6); prefixes have their host bits zeroed.
+ */
+import type { Family } from '../net/family.js'
+
+export interface Config {
+  readonly asn: number
+  /** u32, never 0. */
+  readonly routerId: number
+  readonly nodeName: string
+  readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
+  readonly listen: readonly ListenAddress[]
+  readonly api: { readonly socket: string; readonly http: HostPort | null }
+  readonly reflector: { readonly clusterId: number } | null
+  readonly originate: readonly OriginateRule[]
+  readonly neighbors: readonly NeighborConfig[]
+  readonly policies: ReadonlyMap<string, PolicyConfig>
+  readonly fib: FibConfig
+  /** File it came from, for messages. */
+  readonly file: string
+}
+
+export interface ListenAddress {
+  readonly address: string
+  readonly port: number
+}
+export interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** An IP prefix as text and parts. */
+export interface PrefixText {
+  readonly family: Family
+  /** Canonical: `10.244.0.0/16`. */
+  readonly text: string
+  /** 4 or 16 octets, host bits zero. */
+  readonly address: Uint8Array
+  readonly length: number
+}
+
+export type OriginateRule = StaticOriginate | KernelOriginate
+export interface StaticOriginate {
+  readonly kind: 'static'
+  readonly prefix: PrefixText
+  /** Also written to the kernel as a blackhole, so that unallocated addresses do not loop. */
+  readonly blackhole: boolean
+  /** Attributes of the own route. nextHop null: the session's own address. */
+  readonly nextHop: string | null
+  readonly med: number | null
+  readonly localPref: number | null
+  readonly communities: readonly string[]
+}
+export interface KernelOriginate {
+  readonly kind: 'fromKernel'
+  /** Route protocol numbers (boot = 3, static = 4, kernel = 2, bird = 12, …); empty: any but ours. */
+  readonly protocols: readonly number[]
+  readonly within: readonly PrefixText[]
+  /** Shell patterns with `*`; empty: any. */
+  readonly interfaces: readonly string[]
+}
+
+export interface NeighborConfig {
+  readonly name: string
+  readonly description: string
+  /** Exactly one of address and range. A link-local address carries its zone: `fe80::1%eth0`. */
+  readonly address: string | null
+  readonly range: PrefixText | null
+  readonly port: number
+  readonly asn: number
+  readonly localAsn: number
+  /** localAsn === asn: internal peer. */
+  readonly ebgp: boolean
+  readonly families: readonly Family[]
+  readonly holdTimeSeconds: number
+  /** Keepalive interval offered; the negotiated hold time scales it down. */
+  readonly keepaliveSeconds: number
+  readonly connectRetryMs: number
+  readonly sourceAddress: string | null
+  readonly passive: boolean
+  /** Hops; 0 = directly connected, as far as the kernel tells (eBGP), ignored for iBGP. */
+  readonly multihop: number
+  readonly reflectorClient: boolean
+  readonly nextHopSelf: boolean
+  readonly nextHopKeep: boolean
+  readonly weight: number
+  readonly maxPrefix: { readonly limit: number; readonly warningPercent: number; readonly restartMs: number | null } | null
+  readonly allowOwnAs: number
+  readonly importPolicy: string | null
+  readonly exportPolicy: string | null
+  /** Communities are sent (default true). */
+  readonly sendCommunities: boolean
+  readonly shutdown: boolean
+}
+
+export interface PolicyConfig {
+  readonly name: string
+  readonly statements: readonly PolicyStatement[]
+}
+/** All set match fields are ANDed; the values of one field are ORed. The first statement that matches with accept or reject ends the policy;
+ * `next` applies `set` and goes on. At the end: reject. */
+export interface PolicyStatement {
+  readonly match: PolicyMatch
+  readonly set: PolicySet
+  readonly action: 'accept' | 'reject' | 'next'
+}
+export interface PolicyMatch {
+  readonly prefix: readonly PrefixMatch[] | null
+  /** Standard `64512:1`, large `1:2:3`, or names of well-known ones; any of them present. */
+  readonly communities: readonly string[] | null
+  /** Regular expression on the AS path as text: `^65001( |$)`. */
+  readonly asPath: string | null
+  readonly asPathLength: { readonly min: number; readonly max: number } | null
+  /** Names of neighbours (as configured) the route came from; `local` for own routes. */
+  readonly peer: readonly string[] | null
+  readonly peerType: 'ebgp' | 'ibgp' | 'local' | null
+  readonly family: readonly Family[] | null
+  readonly nextHop: readonly PrefixText[] | null
+  readonly origin: readonly number[] | null
+}
+export interface PrefixMatch {
+  readonly prefix: PrefixText
+  readonly minLength: number
+  readonly maxLength: number
+}
+export interface PolicySet {
+  readonly localPref: number | null
+  readonly med: number | null
+  readonly weight: number | null
+  readonly origin: number | null
+  readonly communitiesAdd: readonly string[]
+  readonly communitiesRemove: readonly string[]
+  /** Replaces all when not null. */
+  readonly communitiesSet: readonly string[] | null
+  /** ASNs in order of the resulting path, in front. */
+  readonly prepend: readonly number[]
+  /** `self` or an address. */
+  readonly nextHop: string | null
+}
+
+export interface FibConfig {
+  readonly driver: 'auto' | 'iproute2' | 'memory' | 'off'
+  /** Routing table number (main = 254). */
+  readonly table: number
+  readonly protocol: number
+  readonly accept: readonly PrefixText[]
+  readonly metric: number
+  readonly maxPaths: number
+  readonly encapsulation: 'never' | 'ipip' | 'ipip-cross-subnet'
+  readonly tunnelDevice: string
+  /** Address given to a tunnel device that we create (`10.244.1.0/32`), or null. */
+  readonly tunnelAddress: string | null
+  readonly onExit: 'keep' | 'flush'
+}
+
+/** One fault of a configuration file; all are collected and shown together. */
+export interface ConfigProblem {
+  readonly file: string
+  /** 1-based; 0 where the place is not known. */
+  readonly line: number
+  readonly column: number
+  /** Path of the key: `neighbors[2].asn`. */
+  readonly path: string
+  /** What is wrong and what is allowed. */
+  readonly message: string
+}
+export type ConfigResult = { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
+
+/** What a reload changes (src/config/diff.ts). Names of neighbours. */
+export interface ConfigDiff {
+  readonly neighborsAdded: readonly string[]
+  readonly neighborsRemoved: readonly string[]
+  /** Needs a new session: AS, address, families, timers, … */
+  readonly neighborsReset: readonly { readonly name: string; readonly keys: readonly string[] }[]
+  /** Takes effect on the live session: policies, description, weight, maxPrefix, nextHopSelf, … */
+  readonly neighborsChanged: readonly { readonly name: string; readonly keys: readonly string[] }[]
+  readonly policiesChanged: readonly string[]
+  readonly originateChanged: boolean
+  readonly fibChanged: readonly string[]
+  readonly listenChanged: boolean
+  readonly apiChanged: boolean
+  readonly reflectorChanged: boolean
+  readonly logChanged: boolean
+  /** Keys that only a restart applies (asn, routerId): the reload is refused when one of them changed. */
+  readonly restartNeeded: readonly string[]
+}

@@ -1,0 +1,86 @@
+/**
+ * The FIB's values: what the RIB wants in the kernel, what is there, and the seam to the drivers.
+ */
+import type { Family } from '../net/family.js'
+
+/** A route that the Loc-RIB wants in the kernel. */
+export interface DesiredRoute {
+  readonly family: Family
+  /** Canonical text, `10.244.1.0/26`. */
+  readonly prefix: string
+  readonly kind: 'unicast' | 'blackhole'
+  /** BGP next hops (canonical text), best first, distinct, at most maxPaths; empty for blackhole. */
+  readonly nextHops: readonly string[]
+}
+
+/** A route as the kernel has it (any protocol). */
+export interface KernelRoute {
+  readonly family: Family
+  readonly prefix: string
+  readonly kind: 'unicast' | 'blackhole' | 'unreachable' | 'prohibit' | 'local' | 'broadcast' | 'other'
+  readonly protocol: number
+  readonly metric: number
+  readonly table: number
+  readonly hops: readonly KernelHop[]
+}
+export interface KernelHop {
+  readonly gateway: string | null
+  readonly device: string | null
+  readonly onlink: boolean
+}
+
+/** A route in the form it is written in. */
+export interface PlannedRoute {
+  readonly family: Family
+  readonly prefix: string
+  readonly kind: 'unicast' | 'blackhole'
+  readonly hops: readonly KernelHop[]
+  readonly metric: number
+}
+
+export type FibRouteState =
+  | 'installed'
+  | 'pending'
+  | 'unresolved' // no route to the next hop
+  | 'conflict' // a foreign route of the same prefix and metric is there
+  | 'failed' // the kernel refused; reason has its words
+  | 'adopted' // found at start, not yet confirmed by a peer
+export interface FibEntry {
+  readonly prefix: string
+  readonly state: FibRouteState
+  readonly hops: readonly KernelHop[]
+  readonly kind: 'unicast' | 'blackhole'
+  readonly reason: string
+}
+
+/** How well a BGP next hop resolves (src/rib/next-hop.ts): metric >= 0, or -1 for no route. */
+export type ResolveNextHop = (nextHop: string) => number
+
+/** The FIB as the daemon sees it. */
+export interface Fib {
+  readonly driver: 'iproute2' | 'memory' | 'off'
+  /** Opens the driver, reads the kernel's tables, adopts our routes. Rejects with a FibError that says what is missing. */
+  start(): Promise<void>
+  /** Full set semantics per prefix: null removes. Applied soon, batched, atomic per route, repeated until equal. */
+  set(prefix: string, route: DesiredRoute | null): void
+  /** All peers of this run have sent End-of-RIB (or the bounded wait is over): adopted routes that nobody confirmed are removed. */
+  sweepAdopted(): void
+  /** Resolves when what was set so far is applied (or reported as not applicable). */
+  settled(): Promise<void>
+  /** Kernel routes that are not ours changed: longest match of next hops has to be looked up again. */
+  onForeignRoutesChanged(listener: () => void): void
+  resolve: ResolveNextHop
+  /** Foreign routes of the tables that were read: for originate.fromKernel and for views. */
+  foreignRoutes(): readonly KernelRoute[]
+  entries(): readonly FibEntry[]
+  entry(prefix: string): FibEntry | undefined
+  /** Reload of keys that can change at run time: accept is applied by the caller; metric, encapsulation, maxPaths here. */
+  stop(mode: 'keep' | 'flush'): Promise<void>
+}
+
+export class FibError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'FibError'
+  }
+}
