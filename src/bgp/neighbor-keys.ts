@@ -1,0 +1,34 @@
+/**
+ * Which settings of a neighbour belong to its BGP session: changing one of them ends the session (Cease 6/6, RFC 4486) and starts a new one.
+ * All other settings take effect on the live session.
+ *
+ * `reflectorClient` and `allowOwnAs` are among them because they decide what the routes already received mean.
+ * `connectRetryMs`, `passive` and `shutdown` are not: they act on the next connection, `shutdown` at once by itself.
+ */
+import type { NeighborConfig } from '../config/types.js'
+
+export const SESSION_KEYS = Object.freeze([
+  'address',
+  'range',
+  'port',
+  'asn',
+  'localAsn',
+  'families',
+  'holdTimeSeconds',
+  'keepaliveSeconds',
+  'sourceAddress',
+  'multihop',
+  'reflectorClient',
+  'allowOwnAs',
+] as const satisfies readonly (keyof NeighborConfig)[])
+
+/** Names of the session settings in which two configurations of one neighbour differ; empty: the session can stay up. */
+export function sessionKeysChanged(before: NeighborConfig, after: NeighborConfig): string[] {
+  return SESSION_KEYS.filter((key) => textOf(before, key) !== textOf(after, key))
+}
+
+function textOf(config: NeighborConfig, key: (typeof SESSION_KEYS)[number]): string {
+  if (key === 'range') return config.range?.text ?? ''
+  if (key === 'families') return [...config.families].sort((a, b) => a - b).join()
+  return String(config[key])
+}
