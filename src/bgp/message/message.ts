@@ -12,9 +12,7 @@ export const MessageType = Object.freeze({
   ROUTE_REFRESH: 5,
 } as const)
 
-export const HEADER_OCTETS = 19
-/** RFC 4271 §4: without the Extended Message capability. */
-export const MAX_MESSAGE_OCTETS = 4096
+export { HEADER_OCTETS, MAX_MESSAGE_OCTETS } from '../wire/header.js'
 
 /** A capability as on the wire (RFC 5492 §4), with the fields of the known ones decoded. */
 export interface Capability {

@@ -1,0 +1,58 @@
+/**
+ * A row of the attribute table holds all that is known about one path attribute. The drivers (decode.ts, encode.ts) handle duplicates,
+ * flag conflicts, unknown types and lengths of the block once for all rows.
+ */
+import type { FaultApproach } from '../errors.js'
+import type { Writer } from '../wire/writer.js'
+import type { DecodeClass, PathAttributes } from './path-attributes.js'
+
+/** PathAttributes while a block is being decoded. */
+export type Draft = { -readonly [K in keyof PathAttributes]: PathAttributes[K] } & {
+  /** From 2-octet peers, merged at the end of the block (RFC 6793 §4.2.3). */
+  as4Path: Uint8Array | null
+  as4Aggregator: PathAttributes['aggregator']
+}
+
+/** What the form of an encoded block depends on. */
+export interface EncodeOptions {
+  /** The receiver sent the 4-octet AS capability (RFC 6793). */
+  readonly as4: boolean
+  /** NEXT_HOP is written (IPv4 NLRI in the UPDATE itself); false where MP_REACH_NLRI carries it. */
+  readonly nextHopAttribute: boolean
+}
+
+export interface AttributeRow {
+  readonly type: number
+  /** OPTIONAL and TRANSITIVE bits that the attribute must have. */
+  readonly flags: number
+  /** What a malformed value leads to (RFC 7606 §7). Wrong flags always withdraw (RFC 7606 §3 c). */
+  readonly onFault: FaultApproach
+  /** Why the attribute is ignored from a peer of this class, or undefined. Goes before the checks of flags and value. */
+  readonly discard?: (cls: DecodeClass) => string | undefined
+  /** Checked by `decode`, kept in `others` by the driver. */
+  readonly opaque?: true
+  /** Reads buffer[start, end) into the draft. Returns what is wrong with the value, or undefined; the draft is then left alone. */
+  readonly decode: (
+    draft: Draft,
+    buffer: Uint8Array,
+    start: number,
+    end: number,
+    cls: DecodeClass,
+  ) => string | undefined
+  /** The value to be written, or null where there is nothing to write. */
+  readonly encode: (attributes: PathAttributes, options: EncodeOptions) => Uint8Array | null
+}
+
+/** Header and value (RFC 4271 §4.3); the Extended Length bit only where the length needs it. */
+export function writeAttribute(writer: Writer, flags: number, type: number, value: Uint8Array): void {
+  if (value.length > 255) {
+    writer.u8(flags | 0x10)
+    writer.u8(type)
+    writer.u16(value.length)
+  } else {
+    writer.u8(flags)
+    writer.u8(type)
+    writer.u8(value.length)
+  }
+  writer.bytes(value)
+}
