@@ -33,6 +33,43 @@ export interface PeerCounters {
   establishedCount: number
   droppedCount: number
   updateErrors: number
+  /** ROUTE-REFRESH messages for families that were not negotiated, or of a subtype we did not offer: ignored (RFC 2918 §4). */
+  routeRefreshIgnored: number
+}
+
+export function newPeerCounters(): PeerCounters {
+  return {
+    received: [0, 0, 0, 0, 0, 0],
+    sent: [0, 0, 0, 0, 0, 0],
+    octetsReceived: 0,
+    octetsSent: 0,
+    establishedCount: 0,
+    droppedCount: 0,
+    updateErrors: 0,
+    routeRefreshIgnored: 0,
+  }
+}
+
+/** One change of state of a peer. */
+export interface HistoryEntry {
+  /** Monotonic milliseconds, as `performance.now()`. */
+  readonly atMs: number
+  readonly from: SessionState
+  readonly to: SessionState
+  readonly reason: string
+}
+
+/** A fact for the log: the daemon decides about level and words. */
+export interface SessionFact {
+  /** Stable name: `listener.unknown-peer`. */
+  readonly event: string
+  /** One clear line for people. */
+  readonly text: string
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly peer?: string
+  readonly address?: string
+  /** How many more of the same were not reported since the last one. */
+  readonly suppressed?: number
 }
 
 /** What the session layer tells the speaker. Called synchronously from the event loop. */
