@@ -165,7 +165,10 @@ export interface ConfigProblem {
   /** What is wrong and what is allowed. */
   readonly message: string
 }
-export type ConfigResult = { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
+/** Notes: nothing is wrong, but the operator may not expect it (an eBGP neighbour without policy exchanges nothing). */
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config; readonly notes: readonly ConfigProblem[] }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
 
 /** What a reload changes (src/config/diff.ts). Names of neighbours. */
 export interface ConfigDiff {
