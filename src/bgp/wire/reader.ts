@@ -34,6 +34,12 @@ export class Reader {
     return this.#buffer[this.#take(1)]!
   }
 
+  /** The next octet, which stays unread. */
+  peekU8(): number {
+    if (this.remaining < 1) throw new BoundsError(1, 0)
+    return this.#buffer[this.#at]!
+  }
+
   u16(): number {
     const at = this.#take(2)
     return (this.#buffer[at]! << 8) | this.#buffer[at + 1]!
