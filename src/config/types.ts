@@ -85,7 +85,11 @@ export interface NeighborConfig {
   readonly nextHopSelf: boolean
   readonly nextHopKeep: boolean
   readonly weight: number
-  readonly maxPrefix: { readonly limit: number; readonly warningPercent: number; readonly restartMs: number | null } | null
+  readonly maxPrefix: {
+    readonly limit: number
+    readonly warningPercent: number
+    readonly restartMs: number | null
+  } | null
   readonly allowOwnAs: number
   readonly importPolicy: string | null
   readonly exportPolicy: string | null

@@ -1,0 +1,212 @@
+/**
+ * From the text of a configuration file to a Config, or to all of its problems at once. Pure: files, environment and host come in.
+ * Sections and neighbours are checked one by one, so that a fault in one does not hide those of another.
+ */
+import { createHash } from 'node:crypto'
+import { buildNeighbors } from './neighbors.js'
+import { buildPolicies, checkPolicyNames } from './policies.js'
+import { Report } from './report.js'
+import { type FibKeys, type FromKernelKeys, type StaticKeys, sections, topSchema } from './schema.js'
+import { isMapping } from './shapes.js'
+import { type Environment, type KeyPath, readYaml } from './source.js'
+import { Templates } from './templates.js'
+import type { Config, ConfigResult, FibConfig, ListenAddress, OriginateRule } from './types.js'
+
+/** What the host knows. */
+export interface ParseHooks {
+  /** The router id where the file gives none (u32, not 0). */
+  defaultRouterId(nodeName: string): number
+  /** The node's name where neither file nor NODE_NAME gives one. */
+  readonly hostName?: string
+}
+
+export function parseConfig(text: string, file: string, env: Environment, hooks: ParseHooks): ConfigResult {
+  const source = readYaml(text, file, env)
+  if (!source.usable) return { ok: false, problems: source.problems }
+  const report = new Report(source)
+  if (source.value === null) {
+    report.problem([], 'the file is empty; bgp.example.yaml shows what belongs in it')
+    return { ok: false, problems: report.problems() }
+  }
+  const config = buildConfig(source.value, file, env, hooks, report)
+  if (config === undefined || report.failed) return { ok: false, problems: report.problems() }
+  return { ok: true, config, notes: report.notes() }
+}
+
+function buildConfig(
+  value: unknown,
+  file: string,
+  env: Environment,
+  hooks: ParseHooks,
+  report: Report,
+): Config | undefined {
+  report.check(topSchema, value, [])
+  if (!isMapping(value)) return undefined
+  const asn = report.check(sections.asn, value['asn'], ['asn'])
+  const routerIdKey = report.check(sections.routerId, value['routerId'], ['routerId'])
+  const nodeName =
+    report.check(sections.nodeName, value['nodeName'], ['nodeName']) ??
+    (env['NODE_NAME'] || hooks.hostName || 'localhost')
+  const log = report.check(sections.log, value['log'], ['log'])
+  const listen = listenOf(report.check(sections.listen, value['listen'], ['listen']), report)
+  const api = report.check(sections.api, value['api'], ['api'])
+  const reflector = report.check(sections.reflector, value['reflector'], ['reflector'])
+  const originate = report.check(sections.originate, value['originate'], ['originate'])
+  const fib = fibOf(report.check(sections.fib, value['fib'], ['fib']), value['fib'], report)
+  const routerId = routerIdKey === 'hash' ? routerIdHash(nodeName) : (routerIdKey ?? hooks.defaultRouterId(nodeName))
+
+  const templates = new Templates(entriesOf(value['templates']), report)
+  const written = Array.isArray(value['neighbors']) ? value['neighbors'] : []
+  // Without a sound asn nothing can be said about eBGP; 0 makes every neighbour external, and the file is refused in any case.
+  const context = { asn: asn ?? 0, listen, isReflector: value['reflector'] !== undefined, templates, report }
+  const neighbors = buildNeighbors(written, context)
+  const policies = buildPolicies(entriesOf(value['policies']), report)
+  checkPolicyNames({
+    policies,
+    definedNames: [...entriesOf(value['policies']).keys()],
+    neighbors,
+    written,
+    templates,
+    report,
+  })
+  const rules = (originate ?? []).map(originateRule)
+  checkOriginate(rules, fib, report)
+  if (api?.http) noteOpenApi(api.http.host, report)
+  if (written.length === 0 && !report.failed)
+    report.note(['neighbors'], 'no neighbours: nothing is learned and nothing is sent')
+  if (asn === undefined || fib === undefined) return undefined
+  return {
+    asn,
+    routerId,
+    nodeName,
+    log: { level: log?.level ?? 'info' },
+    listen,
+    api: { socket: api?.socket ?? DEFAULT_SOCKET, http: api?.http ?? null },
+    reflector: reflector === undefined ? null : { clusterId: reflector.clusterId ?? routerId },
+    originate: rules,
+    neighbors,
+    policies,
+    fib,
+    file,
+  }
+}
+
+/** First four octets of SHA-256, kept out of 224/3: the router id of a node without IPv4 (as Calico derives it). */
+export function routerIdHash(nodeName: string): number {
+  const digest = createHash('sha256').update(nodeName).digest()
+  if (digest[0]! > 223) digest[0] = digest[0]! - 32
+  return digest.readUInt32BE(0) || 1
+}
+
+function listenOf(
+  keys: ReturnType<(typeof sections)['listen']['parse']> | undefined,
+  report: Report,
+): readonly ListenAddress[] {
+  if (keys === undefined) return DEFAULT_LISTEN
+  const listen = keys.map(({ address, port }) => ({ address, port: port ?? 179 }))
+  for (const [index, entry] of listen.entries()) {
+    const first = listen.findIndex((other) => other.address === entry.address && other.port === entry.port)
+    if (first < index)
+      report.problem(['listen', index], `${entry.address} port ${entry.port} stands here twice; keep one of them`)
+  }
+  return listen
+}
+
+function originateRule(keys: StaticKeys | FromKernelKeys): OriginateRule {
+  if ('fromKernel' in keys) {
+    const { protocols, within, interfaces } = keys.fromKernel
+    return { kind: 'fromKernel', protocols: protocols ?? [], within: within ?? [], interfaces: interfaces ?? [] }
+  }
+  return {
+    kind: 'static',
+    prefix: keys.prefix,
+    blackhole: keys.blackhole ?? false,
+    nextHop: keys.nextHop ?? null,
+    med: keys.med ?? null,
+    localPref: keys.localPref ?? null,
+    communities: keys.communities ?? [],
+  }
+}
+
+function checkOriginate(rules: readonly OriginateRule[], fib: FibConfig | undefined, report: Report): void {
+  const seen = new Map<string, number>()
+  for (const [index, rule] of rules.entries()) {
+    const path = ['originate', index]
+    if (rule.kind === 'static') {
+      const first = seen.get(rule.prefix.text)
+      if (first !== undefined)
+        report.problem([...path, 'prefix'], `${rule.prefix.text} is already originated by originate[${first}]`)
+      seen.set(rule.prefix.text, index)
+      if (rule.blackhole && (fib?.driver === 'off' || fib?.driver === 'memory')) {
+        report.note([...path, 'blackhole'], `blackhole writes nothing to the kernel with driver ${fib.driver}`)
+      }
+      if (rule.nextHop !== null && rule.nextHop.includes(':') !== rule.prefix.text.includes(':')) {
+        report.problem([...path, 'nextHop'], `nextHop ${rule.nextHop} is not of the same family as ${rule.prefix.text}`)
+      }
+      continue
+    }
+    if (fib === undefined) continue
+    if (rule.protocols.includes(fib.protocol)) {
+      report.problem(
+        [...path, 'fromKernel', 'protocols'],
+        `protocol ${fib.protocol} marks the routes that we learned ourselves (fib.protocol); they cannot be originated`,
+      )
+    }
+    if (fib.driver === 'off' || fib.driver === 'memory') {
+      report.note([...path, 'fromKernel'], `fromKernel finds nothing with driver ${fib.driver}: the kernel is not read`)
+    }
+  }
+}
+
+function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): FibConfig | undefined {
+  if (keys === undefined && written !== undefined) return undefined
+  const wanted = keys?.driver ?? 'auto'
+  if (wanted === 'netlink') {
+    report.note(
+      ['fib', 'driver'],
+      'netlink is not built yet: iproute2 writes the routes (the same routes, through the ip command)',
+    )
+  }
+  const driver = wanted === 'netlink' ? 'iproute2' : wanted
+  if (keys?.accept === undefined && driver !== 'off') {
+    const path: KeyPath = written === undefined ? [] : ['fib']
+    report.problem(
+      path,
+      'fib.accept is missing: say which learned routes go to the kernel, as in fib: { accept: [10.244.0.0/16] }, or write none with fib: { driver: off }',
+    )
+  }
+  const encapsulation = keys?.encapsulation ?? 'never'
+  if (encapsulation === 'never' && keys?.tunnelAddress !== undefined) {
+    report.note(['fib', 'tunnelAddress'], 'tunnelAddress has no effect while encapsulation is never')
+  }
+  if (keys?.accept?.some((prefix) => prefix.length === 0)) {
+    report.note(['fib', 'accept'], 'every learned route goes to the kernel, a default route included')
+  }
+  return {
+    driver,
+    table: keys?.table ?? 254,
+    protocol: keys?.protocol ?? 179,
+    accept: keys?.accept ?? [],
+    metric: keys?.metric ?? 0,
+    maxPaths: keys?.maxPaths ?? 16,
+    encapsulation,
+    tunnelDevice: keys?.tunnelDevice ?? 'tunl0',
+    tunnelAddress: keys?.tunnelAddress ?? null,
+    onExit: keys?.onExit ?? 'keep',
+  }
+}
+
+function noteOpenApi(host: string, report: Report): void {
+  if (host.startsWith('127.') || host === '::1') return
+  report.note(
+    ['api', 'http'],
+    `${host} can be reached from the network: metrics, health and views are read-only, but need no password`,
+  )
+}
+
+function entriesOf(value: unknown): ReadonlyMap<string, unknown> {
+  return new Map(isMapping(value) ? Object.entries(value) : [])
+}
+
+export const DEFAULT_SOCKET = '/run/nodebgp/nodebgp.sock'
+const DEFAULT_LISTEN: readonly ListenAddress[] = [{ address: '0.0.0.0', port: 179 }]
