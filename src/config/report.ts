@@ -59,7 +59,10 @@ export class Report {
   private issue(issue: z.core.$ZodIssue, base: KeyPath): void {
     const path = [...base, ...issue.path.filter((part) => typeof part !== 'symbol')] as KeyPath
     const params: IssueParams = (issue as { params?: IssueParams }).params ?? {}
-    if (params.whole === true) return this.problem(path, issue.message, params.at)
+    if (params.whole === true) {
+      this.problem(path, issue.message, params.at)
+      return
+    }
     const got = params.at === 'key' ? `'${String(path.at(-1)).slice(0, 60)}'` : this.source.describe(path)
     this.problem(path, got === 'nothing' ? `missing; ${issue.message}` : `${issue.message}, got ${got}`, params.at)
   }

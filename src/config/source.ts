@@ -93,7 +93,7 @@ class Source {
     if (isMap(node)) return 'a mapping'
     if (isSeq(node)) return 'a list'
     if (!isScalar(node) || node.value === null) return 'nothing'
-    return `'${clip(String(node.source ?? node.value)).replace(/[\u0000-\u001f\u007f-\u009f]/g, '·')}'`
+    return `'${clip(String(node.source ?? node.value)).replace(CONTROL, '·')}'`
   }
 
   /** Offset of the value (or key) at a path; of the deepest part that exists where it does not. */
@@ -216,13 +216,7 @@ class PlainReader {
         if (escaped !== undefined) return '${'
         const offset = startOf(node) ?? 0
         if (name === undefined) {
-          this.problems.push(
-            this.source.at(
-              offset,
-              path,
-              "'${' starts an environment variable: ${NAME} or ${NAME:-default}; write $${ for the characters themselves",
-            ),
-          )
+          this.problems.push(this.source.at(offset, path, VARIABLE_FORM))
           return whole
         }
         const value = this.env[name]
@@ -309,8 +303,13 @@ const HINTS: Readonly<Record<string, string>> = {
   BAD_INDENT: 'entries of one list or mapping start in the same column',
 }
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the text names the form that is used in the file
+const VARIABLE_FORM =
+  "'${' starts an environment variable: ${NAME} or ${NAME:-default}; write $${ for the characters themselves"
 const PLAIN_KEY = /^[A-Za-z0-9_-]{1,64}$/
 const SECRET_KEY = /passw|secret|token|key$/i
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
 const DECIMAL = /^-?(0|[1-9][0-9]{0,15})$/
 const VARIABLE = /(\$\$\{)|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?/g
 const MAX_SHOWN = 60

@@ -6,7 +6,7 @@
 import { formatAddress, formatIpv4, parseAddress, parseIpv4 } from '../net/address.js'
 import { FAMILIES, type Family, familyByName } from '../net/family.js'
 import { parsePrefix } from '../net/prefix.js'
-import { formatCommunity, parseCommunity } from '../rib/policy-communities.js'
+import { canonicalCommunity } from '../rib/policy-communities.js'
 import { maxPatternText, parsePathPattern } from '../rib/policy-pattern.js'
 import type { HostPort, PrefixText } from './types.js'
 
@@ -214,9 +214,12 @@ export function family(value: unknown): Family {
 }
 
 export function community(value: unknown): string {
-  const parsed = typeof value === 'string' ? parseCommunity(value) : null
-  if (parsed === null) throw new ValueError('a community: 64512:1, 64512:1:2 (large), or a name such as no-export')
-  return formatCommunity(parsed)
+  try {
+    if (typeof value === 'string') return canonicalCommunity(value)
+  } catch {
+    // said below, without the text
+  }
+  throw new ValueError('a community: 64512:1, 64512:1:2 (large), or a name such as no-export')
 }
 
 export function pathPattern(value: unknown): string {
@@ -305,6 +308,7 @@ export function formatIdentifier(id: number): string {
 
 export const ORIGINS = ['igp', 'egp', 'incomplete'] as const
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.:/%-]{0,63}$/
 const DIGITS = /^-?[0-9]{1,16}$/

@@ -1,41 +1,31 @@
 /**
- * Communities as policies name them: standard (RFC 1997) `64512:1`, large (RFC 8092) `64512:1:2`, and well-known names.
+ * Communities as policies use them: what was written (`64512:1`, `64512:1:2`, `no-export`) as octets, and set arithmetic on those octets.
  */
+
+import {
+  formatCommunities,
+  formatLargeCommunities,
+  parseCommunity,
+  parseLargeCommunity,
+} from '../bgp/attributes/text.js'
+import { octetsOfU32 } from '../net/address.js'
 import type { CommunityLists } from './policy-types.js'
 
-/** One word is a standard community, three are a large one. */
-export type Community = readonly [number] | readonly [number, number, number]
-
-/** Null where the text is not a community. */
-export function parseCommunity(text: string): Community | null {
-  const known = WELL_KNOWN.get(text)
-  if (known !== undefined) return [known]
-  const match = COMMUNITY.exec(text)
-  if (match === null) return null
-  const [high, low, last] = [Number(match[1]), Number(match[2]), match[3] === undefined ? null : Number(match[3])]
-  if (last === null) return high <= 0xffff && low <= 0xffff ? [(high * 65536 + low) >>> 0] : null
-  return Math.max(high, low, last) <= 0xffff_ffff ? [high, low, last] : null
-}
-
-/** Well-known ones by name, so that equal communities have equal text. */
-export function formatCommunity(community: Community): string {
-  if (community.length === 3) return community.join(':')
-  const [value] = community
-  for (const [name, known] of WELL_KNOWN) if (known === value) return name
-  return `${value >>> 16}:${value & 0xffff}`
-}
-
-/** In the order given, without repetitions. The texts were checked with the configuration; a wrong one throws. */
+/** In the order given, without repetitions. Throws an Error where one of the texts is not a community. */
 export function communityLists(texts: readonly string[]): CommunityLists {
-  const standard: number[] = []
-  const large: number[] = []
-  for (const text of new Set(texts)) {
-    const community = parseCommunity(text)
-    if (community === null) throw new Error(`'${text}' is not a community`)
-    if (community.length === 1) standard.push(community[0])
-    else large.push(...community)
+  let standard: Uint8Array = EMPTY
+  let large: Uint8Array = EMPTY
+  for (const text of texts) {
+    if (text.split(':').length === 3) large = union(large, parseLargeCommunity(text), LARGE_OCTETS)
+    else standard = union(standard, octetsOfU32(parseCommunity(text)), STANDARD_OCTETS)
   }
-  return { standard: octetsOf(standard), large: octetsOf(large) }
+  return { standard, large }
+}
+
+/** Equal communities have equal text: numbers only. */
+export function canonicalCommunity(text: string): string {
+  const { standard, large } = communityLists([text])
+  return (formatCommunities(standard)[0] ?? formatLargeCommunities(large)[0])!
 }
 
 /** True where one of the elements of `wanted` is in `list`; both hold elements of `size` octets. */
@@ -73,23 +63,6 @@ function indexOf(list: Uint8Array, element: Uint8Array, offset: number, size: nu
   return -1
 }
 
-function octetsOf(words: readonly number[]): Uint8Array {
-  const octets = new Uint8Array(words.length * 4)
-  const view = new DataView(octets.buffer)
-  for (const [index, word] of words.entries()) view.setUint32(index * 4, word)
-  return octets
-}
-
-/** RFC 1997, 3765, 7611, 7999, 8326, 9494. */
-const WELL_KNOWN: ReadonlyMap<string, number> = new Map([
-  ['graceful-shutdown', 0xffff0000],
-  ['accept-own', 0xffff0001],
-  ['llgr-stale', 0xffff0006],
-  ['no-llgr', 0xffff0007],
-  ['blackhole', 0xffff029a],
-  ['no-export', 0xffffff01],
-  ['no-advertise', 0xffffff02],
-  ['no-export-subconfed', 0xffffff03],
-  ['no-peer', 0xffffff04],
-])
-const COMMUNITY = /^(0|[1-9][0-9]{0,9}):(0|[1-9][0-9]{0,9})(?::(0|[1-9][0-9]{0,9}))?$/
+export const STANDARD_OCTETS = 4
+export const LARGE_OCTETS = 12
+const EMPTY: Uint8Array = new Uint8Array(0)
