@@ -1,6 +1,7 @@
 /**
  * The FIB's values: what the RIB wants in the kernel, what is there, and the seam to the drivers.
  */
+import type { FibConfig } from '../config/types.js'
 import type { Family } from '../net/family.js'
 
 /** A route that the Loc-RIB wants in the kernel. */
@@ -74,7 +75,9 @@ export interface Fib {
   foreignRoutes(): readonly KernelRoute[]
   entries(): readonly FibEntry[]
   entry(prefix: string): FibEntry | undefined
-  /** Reload of keys that can change at run time: accept is applied by the caller; metric, encapsulation, maxPaths here. */
+  /** Reload of the keys that can change at run time (`accept` is applied by the caller); driver, table and protocol need a restart. */
+  reconfigure(config: Pick<FibConfig, 'metric' | 'maxPaths' | 'encapsulation' | 'tunnelDevice'>): void
+  /** `keep`: our routes stay in the kernel and are adopted by the next run. `flush`: they are removed. */
   stop(mode: 'keep' | 'flush'): Promise<void>
 }
 

@@ -1,0 +1,462 @@
+/**
+ * The FIB's engine: keeps a driver's table equal to the routes that are wanted. Single-minded loop: dump when something may have changed, plan
+ * the prefixes that are marked, apply, and again until nothing is left to do. Dumps and changes never overlap, so the picture is exact between them.
+ */
+import { ActualTable } from './actual.js'
+import { DONE, type FibDriver, type FibFact, type FibOperation, type FibOutcome, type FibTrigger } from './driver.js'
+import { planPrefix } from './plan.js'
+import { protocolName } from './protocols.js'
+import { formatHops, type HopRules, planRoute, type Resolution } from './resolve.js'
+import type { DesiredRoute, Fib, FibEntry, FibRouteState, KernelRoute, PlannedRoute } from './types.js'
+
+export interface EngineOptions {
+  readonly name: 'iproute2' | 'memory'
+  readonly driver: FibDriver
+  readonly table: number
+  readonly protocol: number
+  readonly rules: HopRules
+  readonly resolve: (nextHop: string, actual: ActualTable) => Resolution
+  /** Looks after the tunnel device; called at the start (may reject with a FibError) and with every dump (never rejects). */
+  readonly tunnel: ((first: boolean, rules: HopRules) => Promise<void>) | null
+  readonly log: (fact: FibFact) => void
+}
+
+export class FibEngine implements Fib {
+  readonly driver: 'iproute2' | 'memory'
+  readonly #options: EngineOptions
+  #rules: HopRules
+  #actual: ActualTable
+  readonly #wanted = new Map<string, Wanted>()
+  /** Prefix → number of the `set` that marked it; in order of age. */
+  #dirty = new Map<string, number>()
+  #sets = 0
+  readonly #adopted = new Set<string>()
+  #swept = false
+  readonly #resolved = new Map<string, Resolution>()
+  readonly #listeners: (() => void)[] = []
+  #waiters: { readonly upTo: number; readonly resolve: () => void }[] = []
+  #phase: 'new' | 'running' | 'stopped' = 'new'
+  #loop: Promise<void> | null = null
+  /** `now`: before anything else is written; `slow`: failed routes are tried again too. */
+  #dump: 'none' | 'now' | 'slow' = 'none'
+  #timer: NodeJS.Timeout | null = null
+  #lastDumpEndMs = 0
+  #lastDumpTookMs = 0
+  #lastRetryMs = 0
+  #batchLimit = MAX_BATCH
+  /** Oldest mark of the operations under way. */
+  #oldestInFlight = Number.POSITIVE_INFINITY
+  #lostInARow = 0
+
+  constructor(options: EngineOptions) {
+    this.driver = options.name
+    this.#options = options
+    this.#rules = options.rules
+    this.#actual = new ActualTable(options.table, options.protocol)
+  }
+
+  async start(): Promise<void> {
+    await this.#options.driver.open((trigger) => this.#onTrigger(trigger))
+    try {
+      await this.#options.tunnel?.(true, this.#rules)
+      await this.#options.driver.dump((route) => this.#actual.add(route))
+    } catch (error) {
+      await this.#options.driver.close()
+      throw error
+    }
+    let adopted = 0
+    for (const prefix of this.#actual.ourPrefixes()) {
+      adopted++
+      if (!this.#wanted.has(prefix)) this.#adopted.add(prefix)
+    }
+    this.#phase = 'running'
+    this.#options.log({ event: 'fib-start', fields: { driver: this.driver, adopted } })
+    if (this.#swept) this.sweepAdopted()
+    // Changes between the dump and the first event of the monitor would go unseen.
+    this.#dumpIn(FIRST_LOOK_MS)
+    this.#wake()
+    this.#tellListeners()
+  }
+
+  set(prefix: string, route: DesiredRoute | null): void {
+    this.#adopted.delete(prefix)
+    if (route === null) this.#wanted.delete(prefix)
+    else {
+      const known = this.#wanted.get(prefix)
+      if (known === undefined) {
+        this.#wanted.set(prefix, { desired: route, planned: null, state: 'pending', reason: '', tries: 0 })
+      } else {
+        known.desired = route
+        known.tries = 0
+      }
+    }
+    this.#mark(prefix, ++this.#sets)
+    this.#wake()
+  }
+
+  sweepAdopted(): void {
+    this.#swept = true
+    if (this.#phase !== 'running') return
+    for (const prefix of this.#adopted) this.#mark(prefix, ++this.#sets)
+    this.#options.log({ event: 'fib-swept', fields: { removed: this.#adopted.size } })
+    this.#adopted.clear()
+    this.#wake()
+  }
+
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiters.push({ upTo: this.#sets, resolve })
+      this.#tellWaiters()
+    })
+  }
+
+  onForeignRoutesChanged(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  resolve = (nextHop: string): number => this.#resolution(nextHop).metric
+
+  foreignRoutes(): readonly KernelRoute[] {
+    return this.#actual.foreignRoutes()
+  }
+
+  entries(): readonly FibEntry[] {
+    const list: FibEntry[] = []
+    for (const prefix of this.#wanted.keys()) list.push(this.entry(prefix)!)
+    for (const prefix of this.#adopted) list.push(this.entry(prefix)!)
+    return list
+  }
+
+  entry(prefix: string): FibEntry | undefined {
+    const wanted = this.#wanted.get(prefix)
+    if (wanted !== undefined) {
+      const { state, reason, planned, desired } = wanted
+      return { prefix, state, hops: planned?.hops ?? [], kind: desired.kind, reason }
+    }
+    if (!this.#adopted.has(prefix)) return undefined
+    const route = this.#actual.ours(prefix)[0]
+    const kind = route?.kind === 'blackhole' ? 'blackhole' : 'unicast'
+    return {
+      prefix,
+      state: 'adopted',
+      hops: route?.hops ?? [],
+      kind,
+      reason: 'found at start, not yet confirmed by a peer',
+    }
+  }
+
+  reconfigure(rules: HopRules): void {
+    // Without devices (memory) there is nothing to tunnel through.
+    this.#rules = this.driver === 'memory' ? { ...rules, encapsulation: 'never' } : rules
+    this.#resolved.clear()
+    this.#markAll()
+    this.#dump = 'slow'
+    this.#wake()
+  }
+
+  async stop(mode: 'keep' | 'flush'): Promise<void> {
+    if (this.#phase === 'running' && mode === 'flush') {
+      this.#wanted.clear()
+      this.#adopted.clear()
+      this.#swept = true
+      this.#dump = 'slow'
+      this.#wake()
+      await Promise.race([this.settled(), delay(FLUSH_LIMIT_MS)])
+      const left = [...this.#actual.ourPrefixes()].length
+      if (left > 0)
+        this.#trouble(`${left} of our routes could not be removed; see 'ip route show proto ${this.#options.protocol}'`)
+    }
+    const wasRunning = this.#phase === 'running'
+    this.#phase = 'stopped'
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    await this.#loop
+    if (wasRunning) await this.#options.driver.close()
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+  }
+
+  // --- the loop
+
+  #wake(): void {
+    if (this.#phase !== 'running' || this.#loop !== null) return
+    this.#loop = this.#run().finally(() => {
+      this.#loop = null
+      this.#tellWaiters()
+      // Something may have come in between the last look and here.
+      if (this.#hasWork()) this.#wake()
+    })
+  }
+
+  async #run(): Promise<void> {
+    await nextTurn()
+    while (this.#phase === 'running' && this.#hasWork()) {
+      if (this.#dump !== 'none') {
+        if (!(await this.#resync())) await delay(DUMP_RETRY_MS)
+      } else await this.#applySome()
+      this.#tellWaiters()
+    }
+  }
+
+  #hasWork(): boolean {
+    return this.#phase === 'running' && (this.#dump !== 'none' || this.#dirty.size > 0)
+  }
+
+  async #applySome(): Promise<void> {
+    const operations: FibOperation[] = []
+    const marks = new Map<string, number>()
+    const planned = new Map<string, number>()
+    for (const [prefix, mark] of this.#dirty) {
+      if (marks.size >= MAX_BATCH || operations.length >= this.#batchLimit) break
+      this.#dirty.delete(prefix)
+      marks.set(prefix, mark)
+      const before = operations.length
+      operations.push(...this.#judge(prefix))
+      if (operations.length > before) planned.set(prefix, operations.length - before)
+    }
+    if (operations.length === 0) return
+    this.#oldestInFlight = Math.min(...marks.values())
+    const outcomes = await this.#options.driver.apply(operations)
+    this.#oldestInFlight = Number.POSITIVE_INFINITY
+    let index = 0
+    let lost = false
+    for (const [prefix, count] of planned) {
+      for (let i = 0; i < count; i++, index++) {
+        const outcome = outcomes[index] ?? DONE
+        if (outcome.type === 'lost') lost = true
+        this.#take(prefix, operations[index]!, outcome, marks.get(prefix)!)
+      }
+    }
+    if (!lost) {
+      this.#lostInARow = 0
+      this.#batchLimit = Math.min(MAX_BATCH, this.#batchLimit * 2)
+      return
+    }
+    // One at a time until it goes well again: should one line have ended the driver, it is found.
+    this.#batchLimit = 1
+    this.#dump = 'slow'
+    if (this.#lostInARow++ > 0) await delay(LOST_DELAY_MS)
+  }
+
+  /** What is to be done for a prefix, and its state as far as it is known without doing it. */
+  #judge(prefix: string): readonly FibOperation[] {
+    const wanted = this.#wanted.get(prefix)
+    if (wanted === undefined) return planPrefix(prefix, null, this.#actual).operations
+    if (wanted.tries >= MAX_TRIES) {
+      this.#change(prefix, wanted, 'failed', wanted.reason)
+      return []
+    }
+    const route = planRoute(wanted.desired, this.#rules, (nextHop) => this.#resolution(nextHop))
+    if (typeof route === 'string') {
+      wanted.planned = null
+      this.#change(prefix, wanted, 'unresolved', route)
+      return planPrefix(prefix, null, this.#actual).operations
+    }
+    wanted.planned = route
+    const { operations, conflict } = planPrefix(prefix, route, this.#actual)
+    if (conflict !== null) {
+      wanted.tries = 0
+      this.#change(prefix, wanted, 'conflict', describeConflict(conflict))
+    } else if (operations.length === 0 || this.#isInPlace(prefix, route)) this.#change(prefix, wanted, 'installed', '')
+    else this.#change(prefix, wanted, 'pending', '')
+    return operations
+  }
+
+  #take(prefix: string, operation: FibOperation, outcome: FibOutcome, mark: number): void {
+    const wanted = this.#wanted.get(prefix)
+    switch (outcome.type) {
+      case 'done':
+        this.#actual.applied(operation)
+        if (wanted === undefined) break
+        wanted.tries = 0
+        if (wanted.planned === operation.route) this.#change(prefix, wanted, 'installed', '')
+        if (wanted.state !== 'unresolved' && wanted.state !== 'conflict') this.#markIfUnequal(prefix, wanted, mark)
+        break
+      case 'exists':
+        // Who has it, the dump will tell.
+        if (this.#dump === 'none') this.#dump = 'now'
+        if (wanted === undefined) break
+        wanted.tries++
+        wanted.reason = 'the kernel says that a route of this prefix and metric is there, and does not show it'
+        this.#mark(prefix, mark)
+        break
+      case 'refused':
+        if (wanted !== undefined && operation.type !== 'delete') this.#change(prefix, wanted, 'failed', outcome.words)
+        else this.#trouble(`cannot remove ${operation.route.prefix}: ${outcome.words}`)
+        break
+      default:
+        if (wanted !== undefined && this.#batchLimit === 1) {
+          wanted.tries++
+          wanted.reason = outcome.words
+        }
+        this.#mark(prefix, mark)
+    }
+  }
+
+  /** Reads the tables again and marks what differs. False where they cannot be read now. */
+  async #resync(): Promise<boolean> {
+    const startMs = performance.now()
+    const slow = this.#dump === 'slow'
+    this.#dump = 'none'
+    const next = new ActualTable(this.#options.table, this.#options.protocol)
+    try {
+      await this.#options.tunnel?.(false, this.#rules)
+      await this.#options.driver.dump((route) => next.add(route))
+    } catch (error) {
+      if (slow || this.#dump === 'none') this.#dump = slow ? 'slow' : 'now'
+      this.#trouble(`cannot read the kernel's routes: ${(error as Error).message}`)
+      return false
+    }
+    const foreignChanged = !next.sameForeign(this.#actual)
+    this.#actual = next
+    if (foreignChanged) this.#resolved.clear()
+    const retry = slow || foreignChanged || startMs - this.#lastRetryMs > RETRY_MS
+    if (retry) this.#lastRetryMs = startMs
+    let repaired = 0
+    let sample = ''
+    let count = 0
+    for (const [prefix, wanted] of this.#wanted) {
+      if (++count % SLICE === 0) await nextTurn()
+      if (this.#dirty.has(prefix)) continue
+      if (wanted.state === 'installed' && wanted.planned !== null && !this.#isInPlace(prefix, wanted.planned)) {
+        sample = prefix
+        repaired++
+        this.#mark(prefix, 0)
+      } else if (foreignChanged || wanted.state === 'conflict' || (retry && wanted.state === 'failed')) {
+        if (wanted.state === 'failed') wanted.tries = 0
+        this.#mark(prefix, 0)
+      } else if (wanted.state === 'installed') this.#markIfUnequal(prefix, wanted, 0)
+    }
+    for (const prefix of this.#adopted) if (next.ours(prefix).length === 0) this.#adopted.delete(prefix)
+    for (const prefix of next.ourPrefixes()) {
+      if (this.#wanted.has(prefix) || this.#dirty.has(prefix)) continue
+      if (this.#swept) this.#mark(prefix, 0)
+      else this.#adopted.add(prefix)
+    }
+    if (repaired > 0) {
+      const others = repaired > 1 ? ` and ${repaired - 1} more` : ''
+      this.#options.log({
+        event: 'notice',
+        fields: { text: `kernel routes were changed by somebody else: ${sample}${others}; putting them back` },
+      })
+    }
+    this.#lastDumpEndMs = performance.now()
+    this.#lastDumpTookMs = this.#lastDumpEndMs - startMs
+    if (foreignChanged) this.#tellListeners()
+    return true
+  }
+
+  // --- helpers
+
+  #isInPlace(prefix: string, route: PlannedRoute): boolean {
+    return (
+      planPrefix(prefix, route, this.#actual).operations.every(
+        (operation) => operation.route.metric !== route.metric,
+      ) && this.#actual.ours(prefix).some((one) => one.metric === route.metric)
+    )
+  }
+
+  #markIfUnequal(prefix: string, wanted: Wanted, mark: number): void {
+    if (wanted.planned === null) return
+    if (planPrefix(prefix, wanted.planned, this.#actual).operations.length > 0) this.#mark(prefix, mark)
+  }
+
+  #mark(prefix: string, mark: number): void {
+    const known = this.#dirty.get(prefix)
+    if (known === undefined || known > mark) this.#dirty.set(prefix, mark)
+  }
+
+  #markAll(): void {
+    for (const prefix of this.#wanted.keys()) this.#mark(prefix, ++this.#sets)
+  }
+
+  #change(prefix: string, wanted: Wanted, state: FibRouteState, reason: string): void {
+    const isNew = wanted.state !== state || wanted.reason !== reason
+    wanted.state = state
+    wanted.reason = reason
+    if (!isNew) return
+    if (state === 'conflict') this.#options.log({ event: 'fib-conflict', fields: { prefix, reason } })
+    if (state === 'failed') this.#options.log({ event: 'fib-failed', fields: { prefix, reason } })
+  }
+
+  #resolution(nextHop: string): Resolution {
+    let known = this.#resolved.get(nextHop)
+    if (known === undefined) {
+      if (this.#resolved.size >= MAX_RESOLVED) this.#resolved.clear()
+      known = this.#options.resolve(nextHop, this.#actual)
+      this.#resolved.set(nextHop, known)
+    }
+    return known
+  }
+
+  #onTrigger(trigger: FibTrigger): void {
+    if (trigger === 'slow') {
+      this.#dump = 'slow'
+      this.#wake()
+      return
+    }
+    // Our own changes come back as events too: dumps may take a tenth of the time at most.
+    const restMs = this.#lastDumpEndMs + this.#lastDumpTookMs * 9 - performance.now()
+    this.#dumpIn(Math.max(DEBOUNCE_MS, restMs))
+  }
+
+  #dumpIn(ms: number): void {
+    if (this.#phase === 'stopped' || this.#timer !== null) return
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      if (this.#dump === 'none') this.#dump = 'now'
+      this.#wake()
+    }, ms)
+  }
+
+  #tellListeners(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  #tellWaiters(): void {
+    if (this.#waiters.length === 0 || this.#phase === 'new') return
+    let oldest = this.#oldestInFlight
+    for (const mark of this.#dirty.values()) if (mark < oldest) oldest = mark
+    this.#waiters = this.#waiters.filter((waiter) => {
+      if (this.#dump !== 'none' || oldest <= waiter.upTo) return true
+      waiter.resolve()
+      return false
+    })
+  }
+
+  #trouble(reason: string): void {
+    this.#options.log({ event: 'fib-trouble', fields: { reason } })
+  }
+}
+
+interface Wanted {
+  desired: DesiredRoute
+  planned: PlannedRoute | null
+  state: FibRouteState
+  reason: string
+  /** Rounds in a row that led nowhere. */
+  tries: number
+}
+
+function describeConflict(route: KernelRoute): string {
+  return `a route of another owner is there (protocol ${protocolName(route.protocol)}, metric ${route.metric}): ${formatHops(route)}`
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** Prefixes planned and written in one go: about 20 ms of the driver's work. */
+const MAX_BATCH = 1000
+const SLICE = 2000
+const MAX_TRIES = 3
+const MAX_RESOLVED = 10_000
+const DEBOUNCE_MS = 75
+const FIRST_LOOK_MS = 300
+const RETRY_MS = 1000
+const DUMP_RETRY_MS = 1000
+const LOST_DELAY_MS = 500
+const FLUSH_LIMIT_MS = 10_000

@@ -1,0 +1,80 @@
+/**
+ * From desired to actual (pure): which operations bring the kernel's routes of a prefix to what is wanted.
+ *
+ * - A route that is not known as ours is never replaced or deleted: a foreign route of the same prefix and metric is a conflict, and what we
+ *   had beside it goes away.
+ * - A route of ours is replaced in one step, so that traffic never finds a gap. Routes of ours with another metric (left from an earlier
+ *   configuration) go only once the wanted one is in place.
+ * - One round may not be enough; the caller plans again after each round until nothing is left to do.
+ */
+import type { FibOperation } from './driver.js'
+import type { KernelHop, KernelRoute, PlannedRoute } from './types.js'
+
+/** The routes that are there, as far as the plan of one prefix needs them. */
+export interface ActualRoutes {
+  /** Routes with our protocol in our table, any metric. */
+  ours(prefix: string): readonly KernelRoute[]
+  /** A route of another owner in our table with that metric. */
+  foreign(prefix: string, metric: number): KernelRoute | undefined
+}
+
+export interface PrefixPlan {
+  readonly operations: readonly FibOperation[]
+  /** The foreign route that is in the way. */
+  readonly conflict: KernelRoute | null
+}
+
+/** `wanted` null: no route of ours is to be there. */
+export function planPrefix(prefix: string, wanted: PlannedRoute | null, actual: ActualRoutes): PrefixPlan {
+  const ours = actual.ours(prefix)
+  if (wanted === null) return ours.length === 0 ? NOTHING : { operations: ours.map(remove), conflict: null }
+  const foreign = actual.foreign(prefix, wanted.metric)
+  let same = 0
+  let equal = false
+  for (const route of ours) {
+    if (route.metric !== wanted.metric) continue
+    same++
+    equal = isSameRoute(route, wanted)
+  }
+  if (same === 1 && equal) {
+    if (ours.length === 1) return NOTHING
+    return { operations: ours.filter((route) => route.metric !== wanted.metric).map(remove), conflict: null }
+  }
+  if (foreign !== undefined) return { operations: ours.map(remove), conflict: foreign }
+  // Several of ours under one prefix and metric (appended by hand): a replace would reach only the first of them.
+  if (same > 1)
+    return { operations: ours.filter((route) => route.metric === wanted.metric).map(remove), conflict: null }
+  return { operations: [{ type: same === 1 ? 'replace' : 'add', route: wanted }], conflict: null }
+}
+
+/** The plan of many prefixes: those wanted, and those of ours that nobody wants. */
+export function plan(
+  wanted: ReadonlyMap<string, PlannedRoute>,
+  actual: ActualRoutes & { ourPrefixes(): Iterable<string> },
+): { readonly operations: readonly FibOperation[]; readonly conflicts: ReadonlyMap<string, KernelRoute> } {
+  const operations: FibOperation[] = []
+  const conflicts = new Map<string, KernelRoute>()
+  for (const prefix of new Set([...wanted.keys(), ...actual.ourPrefixes()])) {
+    const part = planPrefix(prefix, wanted.get(prefix) ?? null, actual)
+    operations.push(...part.operations)
+    if (part.conflict !== null) conflicts.set(prefix, part.conflict)
+  }
+  return { operations, conflicts }
+}
+
+/** Content only: kind and hops (in any order); protocol and table are the caller's. */
+export function isSameRoute(a: KernelRoute | PlannedRoute, b: PlannedRoute): boolean {
+  if (a.kind !== b.kind || a.metric !== b.metric || a.hops.length !== b.hops.length) return false
+  return a.hops.every((hop) => b.hops.some((other) => isSameHop(hop, other)))
+}
+
+export function isSameHop(a: KernelHop, b: KernelHop): boolean {
+  return a.gateway === b.gateway && a.device === b.device && a.onlink === b.onlink
+}
+
+function remove(route: KernelRoute): FibOperation {
+  // Only prefix, protocol, table and metric count in a deletion; kinds other than ours can only come from somebody else's hand.
+  return { type: 'delete', route: { ...route, kind: route.kind === 'blackhole' ? 'blackhole' : 'unicast' } }
+}
+
+const NOTHING: PrefixPlan = Object.freeze({ operations: Object.freeze([]), conflict: null })

@@ -1,0 +1,143 @@
+/**
+ * How a BGP next hop is reached (pure): the longest match among the kernel's routes that are not ours, and the hop that a route through it is
+ * written with.
+ *
+ * On-link: via the next hop itself; behind a gateway: via that gateway (RFC 4271 §9.1.2.1). With a tunnel (IPIP): via the BGP next hop, on
+ * the tunnel device, onlink; the outer packet then takes the route found here. Link-local next hops carry their device: `fe80::1%eth0`.
+ */
+import { parseAddress } from '../net/address.js'
+import { Family } from '../net/family.js'
+import type { ActualTable } from './actual.js'
+import { kernelMetric } from './driver.js'
+import type { DesiredRoute, KernelHop, KernelRoute, PlannedRoute } from './types.js'
+
+export interface Resolution {
+  /** Metric of the route to it, or -1. */
+  readonly metric: number
+  readonly hops: readonly KernelHop[]
+  /** In a subnet that is directly connected to this node. */
+  readonly connected: boolean
+  /** Why not, in words; empty when resolved. */
+  readonly reason: string
+}
+
+export interface HopRules {
+  readonly encapsulation: 'never' | 'ipip' | 'ipip-cross-subnet'
+  readonly tunnelDevice: string
+  readonly maxPaths: number
+  readonly metric: number
+}
+
+export type Resolver = (nextHop: string) => Resolution
+
+/** The kernel's answer for a next hop, from the picture of its tables. */
+export function resolveInKernel(nextHop: string, actual: ActualTable): Resolution {
+  const [text, zone] = splitZone(nextHop)
+  const address = addressOf(text)
+  if (address === null) return unresolved(`next hop '${nextHop.slice(0, 60)}' is not an IP address`)
+  const family = address.length === 4 ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
+  if (isLinkLocal(address)) return resolveLinkLocal(text, zone, actual)
+  const match = actual.lookup(family, address)
+  if (match === undefined) return unresolved(`no route to next hop ${text}`)
+  const { route, length } = match
+  if (route.kind === 'local') return unresolved(`next hop ${text} is an address of this node`)
+  if (route.kind !== 'unicast') return unresolved(`the route to next hop ${text} is ${route.kind} ${route.prefix}`)
+  const hops: KernelHop[] = []
+  for (const hop of route.hops) {
+    if (hop.device === null && hop.gateway === null) continue
+    hops.push(hop.gateway === null ? { gateway: text, device: hop.device, onlink: false } : hop)
+  }
+  if (hops.length === 0) return unresolved(`the route to next hop ${text} (${route.prefix}) has no device that is up`)
+  const connected = length > 0 && length < address.length * 8 && route.hops[0]!.gateway === null
+  return { metric: route.metric, hops, connected, reason: '' }
+}
+
+/** Without a kernel (driver memory): every valid next hop is there, at metric 0. */
+export function resolveAnywhere(nextHop: string): Resolution {
+  const [text, zone] = splitZone(nextHop)
+  if (addressOf(text) === null) return unresolved(`next hop '${nextHop.slice(0, 60)}' is not an IP address`)
+  return { metric: 0, hops: [{ gateway: text, device: zone, onlink: false }], connected: false, reason: '' }
+}
+
+/** The route to write, or the reason why there is none yet. */
+export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resolver): PlannedRoute | string {
+  const { family, prefix, kind } = desired
+  const metric = kernelMetric(family, rules.metric)
+  if (kind === 'blackhole') return { family, prefix, kind, hops: [], metric }
+  const hops: KernelHop[] = []
+  const reasons: string[] = []
+  for (const nextHop of desired.nextHops.slice(0, rules.maxPaths)) {
+    const resolution = resolve(nextHop)
+    if (resolution.reason !== '') {
+      reasons.push(resolution.reason)
+      continue
+    }
+    const found = hopsOf(nextHop, family, resolution, rules)
+    if (typeof found === 'string') {
+      reasons.push(found)
+      continue
+    }
+    for (const hop of found) {
+      const known = hops.some((other) => other.gateway === hop.gateway && other.device === hop.device)
+      if (!known && hops.length < rules.maxPaths) hops.push(hop)
+    }
+  }
+  if (hops.length > 0) return { family, prefix, kind, hops, metric }
+  return reasons.length > 0 ? reasons.join('; ') : 'the route has no next hop'
+}
+
+function hopsOf(
+  nextHop: string,
+  family: Family,
+  resolution: Resolution,
+  rules: HopRules,
+): readonly KernelHop[] | string {
+  const isIpv4 = !nextHop.includes(':')
+  if (family === Family.IPV6_UNICAST && isIpv4) return `IPv4 next hop ${nextHop} for an IPv6 prefix`
+  const tunnelled =
+    family === Family.IPV4_UNICAST &&
+    isIpv4 &&
+    (rules.encapsulation === 'ipip' || (rules.encapsulation === 'ipip-cross-subnet' && !resolution.connected))
+  if (!tunnelled) return resolution.hops
+  // The outer packet must not go into the tunnel again.
+  if (resolution.hops.some((hop) => hop.device === rules.tunnelDevice)) {
+    return `the route to next hop ${nextHop} leads into the tunnel ${rules.tunnelDevice} itself`
+  }
+  return [{ gateway: nextHop, device: rules.tunnelDevice, onlink: true }]
+}
+
+function resolveLinkLocal(text: string, zone: string | null, actual: ActualTable): Resolution {
+  if (zone === null) return unresolved(`link-local next hop ${text} without its device (${text}%eth0)`)
+  if (!actual.hasLinkLocal(zone))
+    return unresolved(`device ${zone} of next hop ${text} is absent, down, or has no IPv6`)
+  return { metric: 0, hops: [{ gateway: text, device: zone, onlink: false }], connected: true, reason: '' }
+}
+
+export function formatHops(route: Pick<KernelRoute, 'kind' | 'hops'>): string {
+  if (route.hops.length === 0) return route.kind
+  return route.hops
+    .map((hop) => [hop.gateway === null ? '' : `via ${hop.gateway}`, hop.device === null ? '' : `dev ${hop.device}`])
+    .map((parts) => parts.filter((part) => part !== '').join(' '))
+    .join(', ')
+}
+
+function splitZone(text: string): [address: string, zone: string | null] {
+  const percent = text.indexOf('%')
+  return percent < 0 ? [text, null] : [text.slice(0, percent), text.slice(percent + 1)]
+}
+
+function addressOf(text: string): Uint8Array | null {
+  try {
+    return parseAddress(text)
+  } catch {
+    return null
+  }
+}
+
+function isLinkLocal(address: Uint8Array): boolean {
+  return address.length === 16 && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80
+}
+
+function unresolved(reason: string): Resolution {
+  return { metric: -1, hops: [], connected: false, reason }
+}

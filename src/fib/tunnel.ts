@@ -1,0 +1,173 @@
+/**
+ * The IPIP tunnel device. One that we made (alias `nodebgp`) gets its address, MTU and state, and gets them again when somebody changes them; of
+ * any other, such as Felix's tunl0, we only say what is wrong.
+ */
+import type { FibFact } from './driver.js'
+import { netnsArgs, runIp } from './ip-run.js'
+import { isDeviceName } from './ip-text.js'
+import type { HopRules } from './resolve.js'
+import { FibError } from './types.js'
+
+export interface TunnelOptions {
+  readonly netns: string | null
+  readonly nodeAddresses: readonly string[]
+  /** For a device that we make: `10.244.1.0/32`. */
+  readonly tunnelAddress: string | null
+  readonly log: (fact: FibFact) => void
+}
+
+/** What `ip -j -d address show` says of a device, as far as it matters. */
+export interface LinkJson {
+  readonly ifname: string
+  readonly flags: readonly string[]
+  readonly mtu: number
+  readonly ifalias?: string
+  readonly linkinfo?: { readonly info_kind?: string }
+  readonly addr_info?: readonly {
+    readonly family: string
+    readonly local?: string
+    readonly prefixlen?: number
+    readonly scope?: string
+  }[]
+}
+
+export interface TunnelVerdict {
+  /** Arguments of `ip`, for a device of ours. */
+  readonly repairs: readonly string[]
+  /** Words for people, for a device of somebody else's. */
+  readonly problems: readonly string[]
+}
+
+/** Pure: what is to be done or said about a tunnel device. `parentMtu` 0: not known. */
+export function judgeTunnel(link: LinkJson, parentMtu: number, tunnelAddress: string | null): TunnelVerdict {
+  const name = link.ifname
+  const kind = link.linkinfo?.info_kind ?? 'unknown'
+  if (kind !== 'ipip') {
+    return {
+      repairs: [],
+      problems: [`tunnel device ${name} is of type ${kind}, not ipip; set fib.tunnelDevice to another name`],
+    }
+  }
+  const isOurs = link.ifalias === ALIAS
+  const isUp = link.flags.includes('UP')
+  const addresses = (link.addr_info ?? []).filter((one) => one.family === 'inet')
+  const repairs: string[] = []
+  const problems: string[] = []
+  const wantedMtu = parentMtu - IPIP_OVERHEAD
+  if (parentMtu > 0 && (isOurs ? link.mtu !== wantedMtu : link.mtu > wantedMtu)) {
+    repairs.push(`link set dev ${name} mtu ${wantedMtu}`)
+    problems.push(
+      `has MTU ${link.mtu}, above ${wantedMtu} (${parentMtu} of its parent less ${IPIP_OVERHEAD}): big packets are lost`,
+    )
+  }
+  if (tunnelAddress !== null && !addresses.some((one) => `${one.local}/${one.prefixlen}` === tunnelAddress)) {
+    repairs.push(`address add ${tunnelAddress} dev ${name}`)
+  }
+  if (addresses.length === 0) problems.push('has no IPv4 address: this node itself reaches no Pod through it')
+  if (!isUp) {
+    repairs.push(`link set dev ${name} up`)
+    problems.push(`is down: routes through it cannot be written (ip link set ${name} up)`)
+  }
+  if (isOurs) return { repairs, problems: [] }
+  return { repairs: [], problems: problems.map((problem) => `tunnel device ${name} ${problem}`) }
+}
+
+/** Pure: MTU of the device that carries the outer packets: the one with a node address, else the smallest of those that may. 0: none found. */
+export function findParentMtu(links: readonly LinkJson[], nodeAddresses: readonly string[]): number {
+  let smallest = 0
+  for (const link of links) {
+    const addresses = (link.addr_info ?? []).filter((one) => one.family === 'inet' && one.scope === 'global')
+    if (addresses.some((one) => one.local !== undefined && nodeAddresses.includes(one.local))) return link.mtu
+    const carries = addresses.some((one) => one.prefixlen !== 32)
+    if (!carries || !link.flags.includes('UP') || link.flags.includes('LOOPBACK')) continue
+    if (smallest === 0 || link.mtu < smallest) smallest = link.mtu
+  }
+  return smallest
+}
+
+/** `first`: rejects with a FibError where there cannot be a tunnel; later calls only log. */
+export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rules: HopRules) => Promise<void> {
+  const before = netnsArgs(options.netns)
+  let said = ''
+  let parentMtu = 0
+  let parentReadMs = Number.NEGATIVE_INFINITY
+
+  async function show(device: string | null): Promise<readonly LinkJson[]> {
+    const result = await runIp([...before, '-j', '-d', 'address', 'show', ...(device === null ? [] : ['dev', device])])
+    if (result.status !== 0) return []
+    try {
+      const list = JSON.parse(result.stdout) as LinkJson[]
+      return list.filter((link) => typeof link.ifname === 'string')
+    } catch {
+      return []
+    }
+  }
+
+  async function make(device: string): Promise<void> {
+    const added = await runIp([...before, ...`link add name ${device} type ipip local any remote any`.split(' ')])
+    // Loading the module makes tunl0 by itself, and the request for it then finds it there.
+    if (added.status !== 0 && !/File exists/i.test(added.stderr))
+      throw new FibError(explainMissing(device, added.stderr))
+    const marked = await runIp([...before, 'link', 'set', 'dev', device, 'alias', ALIAS])
+    if (marked.status !== 0) throw new FibError(`tunnel device ${device} cannot be set up: ${marked.stderr}`)
+    options.log({ event: 'notice', fields: { text: `made the tunnel device ${device} (IPIP)` } })
+  }
+
+  async function keep(device: string): Promise<void> {
+    let link = (await show(device))[0]
+    if (link === undefined) {
+      await make(device)
+      link = (await show(device))[0]
+      if (link === undefined) throw new FibError(`tunnel device ${device} is not there after it was made`)
+    }
+    if (performance.now() - parentReadMs > PARENT_READ_MS) {
+      parentReadMs = performance.now()
+      parentMtu = findParentMtu(
+        (await show(null)).filter((one) => one.ifname !== device),
+        options.nodeAddresses,
+      )
+    }
+    const verdict = judgeTunnel(link, parentMtu, options.tunnelAddress)
+    for (const repair of verdict.repairs) {
+      const result = await runIp([...before, ...repair.split(' ')])
+      if (result.status !== 0) throw new FibError(`ip ${repair}: ${result.stderr}`)
+    }
+    say(verdict.problems.join('; '))
+  }
+
+  /** Once per change. */
+  function say(text: string): void {
+    if (text === said) return
+    if (text !== '') options.log({ event: 'warning', fields: { text } })
+    else options.log({ event: 'notice', fields: { text: 'the tunnel device is in order again' } })
+    said = text
+  }
+
+  return async (first, rules) => {
+    if (rules.encapsulation === 'never') return
+    if (!isDeviceName(rules.tunnelDevice))
+      throw new FibError(`fib.tunnelDevice '${rules.tunnelDevice}' is no device name`)
+    try {
+      await keep(rules.tunnelDevice)
+    } catch (error) {
+      if (first) throw error
+      say((error as Error).message)
+    }
+  }
+}
+
+function explainMissing(device: string, words: string): string {
+  if (!/Unknown device type|not supported|No such device/i.test(words)) {
+    return `tunnel device ${device} cannot be made: ip says '${words.slice(0, 200)}'`
+  }
+  return (
+    `this kernel has no IPIP tunnels, which fib.encapsulation asks for: load the module ipip ('modprobe ipip'; some cloud kernels keep it in a ` +
+    `package of extra modules), or set fib.encapsulation: never where the nodes share a subnet`
+  )
+}
+
+/** Marks devices that we made. */
+const ALIAS = 'nodebgp'
+/** Octets of the outer IPv4 header. */
+const IPIP_OVERHEAD = 20
+const PARENT_READ_MS = 30_000
