@@ -28,6 +28,18 @@ export function decodePathAttributes(
   end: number,
   cls: DecodeClass,
 ): DecodedAttributes {
+  const block = decodeAttributeBlock(buffer, start, end, cls)
+  if (!cls.as4) mergeFourOctetAs(block.attributes)
+  const { as4Path: _path, as4Aggregator: _aggregator, ...attributes } = block.attributes
+  return { ...block, attributes }
+}
+
+export interface AttributeBlock extends DecodedAttributes {
+  readonly attributes: Draft
+}
+
+/** The same without the merge of RFC 6793: what stands on the wire, for people. */
+export function decodeAttributeBlock(buffer: Uint8Array, start: number, end: number, cls: DecodeClass): AttributeBlock {
   const draft: Draft = { ...NO_ATTRIBUTES, as4Path: null, as4Aggregator: null }
   const others: OtherAttribute[] = []
   const faults: AttributeFault[] = []
@@ -58,10 +70,9 @@ export function decodePathAttributes(
     if (found === KEPT && type <= 30) present |= 1 << type
     else if (typeof found === 'object') faults.push(found)
   }
-  if (!cls.as4) mergeFourOctetAs(draft)
   if (others.length > 1) others.sort((a, b) => a.type - b.type)
-  const { as4Path: _path, as4Aggregator: _aggregator, ...rest } = draft
-  return { attributes: { ...rest, others }, fault: strongestFault(faults), faults, present }
+  draft.others = others
+  return { attributes: draft, fault: strongestFault(faults), faults, present }
 }
 
 /** The strongest of the faults, the first one among equals, or null. */

@@ -5,8 +5,8 @@
 import { formatFamily } from '../../net/family.js'
 import { CapabilityCode } from '../iana.js'
 import type { Capability } from '../message/message.js'
-import { printable } from '../message/notification.js'
 import { BoundsError, Reader } from '../wire/reader.js'
+import { printable } from '../wire/text.js'
 
 export type CapabilityFields = Readonly<Record<string, unknown>>
 

@@ -4,7 +4,7 @@
 import { Family, familyOf, familyRow } from '../../net/family.js'
 import { CapabilityCode } from '../iana.js'
 import type { Capability, LocalCapabilities, Negotiated, OpenMessage } from '../message/message.js'
-import { MAX_MESSAGE_OCTETS } from '../message/message.js'
+import { MAX_MESSAGE_OCTETS } from '../wire/header.js'
 
 export interface LocalOffer extends LocalCapabilities {
   readonly holdTimeSeconds: number

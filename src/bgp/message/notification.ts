@@ -2,6 +2,7 @@
  * NOTIFICATION (RFC 4271 §4.5). Codes and subcodes for people, and the shutdown text of RFC 9003. Its content is never an error: a
  * NOTIFICATION is not answered.
  */
+import { printable } from '../wire/text.js'
 import { encodeMessage } from '../wire/writer.js'
 import { HEADER_OCTETS, MessageType, type NotificationMessage } from './message.js'
 
@@ -41,11 +42,6 @@ export function shutdownText(data: Uint8Array): string | undefined {
   const length = data[0] ?? 0
   if (length === 0 || length > data.length - 1) return undefined
   return printable(new TextDecoder().decode(data.subarray(1, 1 + length)))
-}
-
-/** Text from a peer, fit for a log line or a terminal: control and format characters (bidi and the like) become spaces. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]/gu, ' ')
 }
 
 interface CodeRow {

@@ -49,9 +49,9 @@ export function isEndOfRib(parts: UpdateParts): Family | undefined {
   return familyOf(parts.mpUnreachAfi, parts.mpUnreachSafi)
 }
 
-/** Announces something: IPv4 NLRI, or MP_REACH_NLRI of any family. */
+/** Announces something: IPv4 NLRI, or NLRI of any family in MP_REACH_NLRI. */
 export function hasReachable(parts: UpdateParts): boolean {
-  return parts.nlriEnd > parts.nlriStart || parts.mpReachAttributeStart >= 0
+  return parts.nlriEnd > parts.nlriStart || parts.mpReachNlriEnd > parts.mpReachNlriStart
 }
 
 /** MP_UNREACH_NLRI is the only attribute. */
