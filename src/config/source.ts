@@ -303,8 +303,8 @@ const HINTS: Readonly<Record<string, string>> = {
   BAD_INDENT: 'entries of one list or mapping start in the same column',
 }
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: the text names the form that is used in the file
 const VARIABLE_FORM =
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the text names the form that is used in the file
   "'${' starts an environment variable: ${NAME} or ${NAME:-default}; write $${ for the characters themselves"
 const PLAIN_KEY = /^[A-Za-z0-9_-]{1,64}$/
 const SECRET_KEY = /passw|secret|token|key$/i
