@@ -40,6 +40,7 @@ export class FibEngine implements Fib {
   /** `now`: before anything else is written; `slow`: failed routes are tried again too. */
   #dump: 'none' | 'now' | 'slow' = 'none'
   #timer: NodeJS.Timeout | null = null
+  #timerDueMs = 0
   #lastDumpEndMs = 0
   #lastDumpTookMs = 0
   #lastRetryMs = 0
@@ -400,7 +401,13 @@ export class FibEngine implements Fib {
   }
 
   #dumpIn(ms: number): void {
-    if (this.#phase === 'stopped' || this.#timer !== null) return
+    if (this.#phase === 'stopped') return
+    const dueMs = performance.now() + ms
+    if (this.#timer !== null) {
+      if (this.#timerDueMs <= dueMs) return
+      clearTimeout(this.#timer)
+    }
+    this.#timerDueMs = dueMs
     this.#timer = setTimeout(() => {
       this.#timer = null
       if (this.#dump === 'none') this.#dump = 'now'

@@ -1,0 +1,12 @@
+/** Started by kernel.test.ts as a user without privileges: prints why the FIB cannot start. */
+import { createFib } from '../../src/fib/fib.js'
+import { BASE } from './support.js'
+
+const fib = createFib({ ...BASE, driver: 'auto' }, { log: () => {} })
+try {
+  await fib.start()
+  console.log('started')
+  await fib.stop('keep')
+} catch (error) {
+  console.log((error as Error).message)
+}
