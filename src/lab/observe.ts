@@ -2,8 +2,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { PathView, SummaryView } from '../api/types.js'
+import { Client } from '../cli/client.js'
 import type { FibEntry } from '../fib/types.js'
-import { ask } from './ask.js'
 import { socketFile } from './configuration.js'
 import { hostNamespace, speakerNamespace } from './namespaces.js'
 import type { ExpectedPing, Rack, Speaker } from './plan.js'
@@ -13,12 +13,12 @@ const run = promisify(execFile)
 
 /** One speaker. `answers: false` when its daemon does not answer. */
 export async function observe(rack: Rack, speaker: Speaker, prefix: string, folder: string): Promise<Observation> {
-  const socket = socketFile(folder, speaker)
+  const daemon = new Client({ socket: socketFile(folder, speaker), from: '--socket' })
   try {
     const [summary, paths, fib, kernel] = await Promise.all([
-      ask<SummaryView>(socket, '/v1/summary'),
-      ask<PathView[]>(socket, '/v1/rib?best=true'),
-      ask<FibEntry[]>(socket, '/v1/fib'),
+      daemon.get<SummaryView>('/v1/summary'),
+      daemon.get<PathView[]>('/v1/rib?best=true'),
+      daemon.get<FibEntry[]>('/v1/fib'),
       rack.mode === 'kernel' ? kernelRoutes(speakerNamespace(prefix, speaker)) : [],
     ])
     return {

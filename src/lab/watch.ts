@@ -52,8 +52,10 @@ export async function watch(watched: Watched): Promise<LabResult> {
   let nextPingMs = 0
 
   for (;;) {
+    const now = await orStop(look(watched), stop)
+    if (now === null) return result(rack, ['stopped before the end'], pings, okAfterMs)
     const before = seen
-    seen = await look(watched)
+    seen = now
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(5)
     for (const line of changes(rack, before, seen)) out.line(`${seconds} s  ${line}`)
     reportEnded(watched, ended)
@@ -133,6 +135,16 @@ function result(
       milliseconds,
     })),
   }
+}
+
+/** Null when the lab is told to stop before a slow daemon has answered. */
+function orStop<T>(work: Promise<T>, stop: AbortSignal): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    if (stop.aborted) return resolve(null)
+    const stopped = (): void => resolve(null)
+    stop.addEventListener('abort', stopped, { once: true })
+    work.then(resolve, reject).finally(() => stop.removeEventListener('abort', stopped))
+  })
 }
 
 async function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
