@@ -2,10 +2,11 @@
  * What the API answers: plain JSON. The daemon implements `Views` and `Actions`; server, metrics and commands only know these.
  * Every view is made on demand. Times are ISO 8601 text or seconds; addresses canonical text.
  */
-import type { ConfigDiff, ConfigProblem } from '../config/types.js'
-import type { FibEntry } from '../fib/types.js'
-import type { FamilyName } from '../net/family.js'
+
 import type { SessionState } from '../bgp/session-types.js'
+import type { ConfigDiff, ConfigProblem } from '../config/types.js'
+import type { FibEntry, FibRouteState } from '../fib/types.js'
+import type { FamilyName } from '../net/family.js'
 
 export interface SummaryView {
   readonly routerId: string
@@ -39,6 +40,9 @@ export interface PeerSummary {
   readonly prefixesSent: number
   readonly description: string
   readonly lastReason: string
+  /** Dynamic peers: name of the range neighbour they came in by. */
+  readonly rangeName?: string
+  readonly updateErrors?: number
 }
 export interface NeighborView extends PeerSummary {
   readonly port: number
@@ -54,6 +58,7 @@ export interface NeighborView extends PeerSummary {
   readonly as4: boolean
   readonly importPolicy: string | null
   readonly exportPolicy: string | null
+  /** Keys: `open`, `update`, `notification`, `keepalive`, `routeRefresh`. */
   readonly messages: { readonly received: Record<string, number>; readonly sent: Record<string, number> }
   readonly establishedCount: number
   readonly droppedCount: number
@@ -69,7 +74,12 @@ export interface NeighborView extends PeerSummary {
     readonly endOfRibSent: boolean
   }[]
   /** Newest first. */
-  readonly history: readonly { readonly time: string; readonly from: SessionState; readonly to: SessionState; readonly reason: string }[]
+  readonly history: readonly {
+    readonly time: string
+    readonly from: SessionState
+    readonly to: SessionState
+    readonly reason: string
+  }[]
 }
 export interface PathView {
   readonly prefix: string
@@ -132,12 +142,18 @@ export interface RibQuery {
 export interface Views {
   summary(): SummaryView
   neighbors(nameOrAddress?: string): readonly NeighborView[]
-  /** May be large: an iterable, so that the server can stream it in slices. */
-  rib(query: RibQuery): Iterable<PathView>
-  adjIn(peer: string, query: RibQuery): Iterable<PathView>
-  adjOut(peer: string, query: RibQuery): Iterable<PathView>
+  /**
+   * May be large: an iterable, so that the server can stream it in slices. Between two values the table may change, the iterable has to bear that.
+   * A search that passes many rows without a hit yields null now and then, so that it does not hold the event loop.
+   * A wrong query (unknown peer, bad prefix) throws ApiError at the call or at the first value.
+   */
+  rib(query: RibQuery): Iterable<PathView | null>
+  adjIn(peer: string, query: RibQuery): Iterable<PathView | null>
+  adjOut(peer: string, query: RibQuery): Iterable<PathView | null>
   groups(): readonly GroupView[]
   fib(): readonly FibEntry[]
+  /** Routes by state, without making the entries; metrics count `fib()` where it is absent. */
+  fibStates?(): Readonly<Partial<Record<FibRouteState, number>>>
   explain(prefix: string): ExplainView
   /** Ready: configuration applied, listening, FIB opened, and (when neighbours are configured) at least one Established. */
   ready(): { readonly ready: boolean; readonly reasons: readonly string[] }
