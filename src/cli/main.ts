@@ -1,0 +1,144 @@
+#!/usr/bin/env node
+/**
+ * The command line. Exit codes: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon.
+ *
+ * Only the command that is asked for is loaded, so that `nodebgp show summary` starts quickly.
+ */
+import yargs, { type CommandModule } from 'yargs'
+import { version } from '../version.js'
+import { CommandError, Exit } from './exit.js'
+import { printable } from './format.js'
+
+interface CommandRow {
+  readonly names: readonly string[]
+  readonly describe: string
+  readonly load: () => Promise<CommandModule>
+}
+
+/** `describe` stands here too, so that the help needs no command loaded. */
+const COMMANDS: readonly CommandRow[] = [
+  {
+    names: ['run'],
+    describe: 'the daemon, in the foreground',
+    load: async () => (await import('./commands/run.js')).runCommand,
+  },
+  {
+    names: ['check'],
+    describe: 'validate a configuration file and explain it',
+    load: async () => plain((await import('./commands/check.js')).checkCommand),
+  },
+  {
+    names: ['show', 'sh'],
+    describe: 'what the daemon knows: summary, neighbors, rib, adj-in, adj-out, groups, fib',
+    load: async () => (await import('./commands/show.js')).showCommand,
+  },
+  {
+    names: ['explain'],
+    describe: 'why a prefix is routed as it is, and what is missing',
+    load: async () => (await import('./commands/explain.js')).explainCommand,
+  },
+  {
+    names: ['neighbor'],
+    describe: 'take a neighbour up or down, clear its session, or ask for its routes again',
+    load: async () => (await import('./commands/neighbor.js')).neighborCommand,
+  },
+  {
+    names: ['announce'],
+    describe: 'announce an own route',
+    load: async () => (await import('./commands/announce.js')).announceCommand,
+  },
+  {
+    names: ['withdraw'],
+    describe: 'take back an announced route',
+    load: async () => (await import('./commands/announce.js')).withdrawCommand,
+  },
+  {
+    names: ['reload'],
+    describe: 'apply the configuration file again',
+    load: async () => (await import('./commands/reload.js')).reloadCommand,
+  },
+  {
+    names: ['decode'],
+    describe: 'BGP messages as hex to text or JSON',
+    load: async () => plain((await import('./commands/decode.js')).decodeCommand),
+  },
+  {
+    names: ['lab'],
+    describe: 'a small rack on this machine: ToR, reflectors, nodes with Pods',
+    load: async () => plain((await import('./commands/lab.js')).labCommand),
+  },
+]
+
+await main(familiar(process.argv.slice(2)))
+
+async function main(args: readonly string[]): Promise<void> {
+  // A reader that has seen enough (`| head`) is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? Exit.OK : Exit.NO))
+  process.stderr.on('error', () => {})
+  try {
+    const parser = yargs([...args])
+      .scriptName('nodebgp')
+      .usage('$0 COMMAND: a BGP speaker and route reflector for Kubernetes nodes')
+      .version(version)
+      .help()
+      .alias('help', 'h')
+      .completion('completion', 'a completion script for the shell')
+      .strict()
+      .recommendCommands()
+      .demandCommand(1, 'which command? nodebgp --help lists them')
+      .wrap(Math.min(120, process.stdout.columns ?? 100))
+      .exitProcess(false)
+      .epilogue('Exit codes: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon')
+      // With a message it is about the arguments; without one a command failed.
+      .fail((message, error) => {
+        throw message ? new CommandError(Exit.USAGE, message.replace(/\s*\n\s*/g, ' ')) : error
+      })
+    for (const module of await commandModules(args)) parser.command(module)
+    await parser.parseAsync()
+  } catch (error) {
+    report(error)
+  }
+}
+
+/** The named command in full; of the others what the help and the suggestions need. */
+async function commandModules(args: readonly string[]): Promise<CommandModule[]> {
+  const all = args.includes('--get-yargs-completions')
+  const wanted = args.find((arg) => COMMANDS.some((row) => row.names.includes(arg)))
+  return Promise.all(
+    COMMANDS.map((row) =>
+      all || (wanted !== undefined && row.names.includes(wanted))
+        ? row.load()
+        : { command: [...row.names], describe: row.describe, handler: () => {} },
+    ),
+  )
+}
+
+/** A command with arguments of its own type, as one among others. */
+function plain<T, U>(module: CommandModule<T, U>): CommandModule {
+  return module as unknown as CommandModule
+}
+
+/** Words that fingers know: `show bgp summary`, `bgp sum`, `show protocols`, `show bgp ipv6 unicast`. */
+function familiar(args: readonly string[]): string[] {
+  let words = [...args]
+  if (words[0] === 'bgp') words = ['show', ...words.slice(1)]
+  if (words[0] !== 'show' && words[0] !== 'sh') return words
+  if (words[1] === 'bgp' || words[1] === 'ip') words.splice(1, 1)
+  if (words[1] === 'bgp') words.splice(1, 1)
+  if (words[1] === 'ipv4' || words[1] === 'ipv6') {
+    const family = `${words[1]}-unicast`
+    words.splice(1, words[2] === 'unicast' ? 2 : 1)
+    if (words[1] === undefined || words[1].startsWith('-') || /[.:]/.test(words[1]))
+      words.splice(1, 0, 'rib', '--family', family)
+  }
+  if (words[1] === 'protocols') words[1] = 'summary'
+  if (words[1] !== undefined && /^[0-9a-f.:]+(\/\d+)?$/i.test(words[1]) && /[.:]/.test(words[1]))
+    words.splice(1, 0, 'rib')
+  return words
+}
+
+function report(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error)
+  if (message) process.stderr.write(`nodebgp: ${printable(message.trim())}\n`)
+  process.exitCode = error instanceof CommandError ? error.exit : Exit.NO
+}

@@ -1,0 +1,89 @@
+/**
+ * One neighbour in full: session, families, capabilities, counters, notes and the last state changes.
+ */
+import type { NeighborView } from '../../api/types.js'
+import { fields, formatDuration, paint, printable, type Style, table } from '../format.js'
+import { stateColour } from './summary.js'
+
+const TYPES = { ebgp: 'external', ibgp: 'internal', 'ibgp-client': 'internal, route reflector client' } as const
+
+export function formatNeighbor(peer: NeighborView, style: Style): string {
+  const up = peer.state === 'Established'
+  const head = `${printable(peer.name)} (${peer.address}), AS ${peer.asn}, ${TYPES[peer.type]}: `
+  const state = paint(printable(peer.stateText), stateColour(peer), style)
+  const since = peer.range ? '' : ` for ${formatDuration(peer.upDownSeconds)}`
+  const sections = [
+    `${head}${state}${since}\n`,
+    fields(
+      [
+        ['Description', peer.description],
+        ['Last reason', peer.lastReason],
+        ['Port', peer.port],
+        ['Local address', peer.localAddress],
+        ['Local AS', peer.localAsn],
+        ['Router id', peer.routerId],
+        ['Range', peer.rangeName ?? null],
+        ['Families', peer.families.join(', ')],
+        ['Negotiated', up ? peer.negotiatedFamilies.join(', ') || 'none' : null],
+        ['Hold time', `${peer.holdTimeSeconds} s, keepalive ${peer.keepaliveSeconds} s`],
+        ['AS numbers', up ? (peer.as4 ? '4 octets' : '2 octets') : null],
+        ['Import policy', peer.importPolicy ?? 'none'],
+        ['Export policy', peer.exportPolicy ?? 'none'],
+        ['Established', `${peer.establishedCount} times, lost ${peer.droppedCount} times`],
+        ['Update errors', peer.updateErrors],
+        ['Out queue', peer.outQueue],
+      ],
+      '  ',
+    ),
+    ...peer.notes.map((note) => `  ${paint('Note:', 'yellow', style)} ${printable(note)}\n`),
+    block('Prefixes', families(peer, style)),
+    block('Messages', messages(peer, style)),
+    block('Capabilities of the peer', capabilities(peer)),
+    block('Last state changes', history(peer)),
+  ]
+  return sections.join('')
+}
+
+function block(title: string, text: string): string {
+  if (!text) return ''
+  return `  ${title}:\n${text.replace(/^(?=.)/gm, '    ')}`
+}
+
+function families(peer: NeighborView, style: Style): string {
+  return table(
+    [
+      { title: 'Family', value: (row) => row.family },
+      { title: 'Received', align: 'right', value: (row) => String(row.received) },
+      { title: 'Accepted', align: 'right', value: (row) => String(row.accepted) },
+      { title: 'Sent', align: 'right', value: (row) => String(row.sent) },
+      { title: 'End-of-RIB', value: (row) => eor(row.endOfRibReceived, row.endOfRibSent) },
+    ],
+    peer.perFamily,
+    style,
+  )
+}
+
+function eor(received: boolean, sent: boolean): string {
+  return [received && 'received', sent && 'sent'].filter(Boolean).join(', ') || '-'
+}
+
+function messages(peer: NeighborView, style: Style): string {
+  const kinds = [...new Set([...Object.keys(peer.messages.received), ...Object.keys(peer.messages.sent)])]
+  return table(
+    [
+      { title: 'Type', value: (kind) => kind },
+      { title: 'Received', align: 'right', value: (kind) => String(peer.messages.received[kind] ?? 0) },
+      { title: 'Sent', align: 'right', value: (kind) => String(peer.messages.sent[kind] ?? 0) },
+    ],
+    kinds,
+    style,
+  )
+}
+
+function capabilities(peer: NeighborView): string {
+  return peer.capabilities.map(({ code, name, value }) => `${code} ${printable(`${name} ${value}`).trim()}\n`).join('')
+}
+
+function history(peer: NeighborView): string {
+  return peer.history.map(({ time, from, to, reason }) => `${time} ${from} to ${to}: ${printable(reason)}\n`).join('')
+}
