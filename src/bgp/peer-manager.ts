@@ -1,0 +1,314 @@
+/**
+ * All peers of the speaker: made from the configuration, or by connections from inside a configured range; found by address when the
+ * other end connects.
+ *
+ * An edge only by what it makes in its constructor (sockets, the clock), which tests may give it instead.
+ */
+import type { Socket } from 'node:net'
+import type { ListenAddress, NeighborConfig } from '../config/types.js'
+import { Backoff } from './backoff.js'
+import { type Clock, RealClock } from './clock.js'
+import { NotificationError } from './errors.js'
+import type { Dial, Link } from './link.js'
+import { Listeners } from './listener.js'
+import { sessionKeysChanged } from './neighbor-keys.js'
+import { shutdownData } from './outgoing.js'
+import { Peer, type PeerContext, refuse } from './peer.js'
+import { PeerRanges } from './peer-ranges.js'
+import { RateLimit } from './rate-limit.js'
+import type { PeerEvents, SessionFact } from './session-types.js'
+import type { Random } from './timers.js'
+import { OpenLinks, socketLink, tcpDial } from './transport.js'
+
+export { SESSION_KEYS, sessionKeysChanged } from './neighbor-keys.js'
+
+/** Gives peers their ids. The RIB may have one of its own that waits with the reuse of an id. */
+export interface PeerIds {
+  /** ≥ 1; not in use. */
+  take(): number
+  release(id: number): void
+}
+
+export interface PeerManagerOptions {
+  readonly asn: number
+  /** u32. */
+  readonly routerId: number
+  readonly events: PeerEvents<Peer>
+  readonly log: (fact: SessionFact) => void
+  readonly random?: Random
+  readonly ids?: PeerIds
+  readonly clock?: Clock
+  readonly dial?: Dial
+}
+
+export interface ManagerCounters {
+  /** Connections from addresses that no neighbour has: closed before anything is read. */
+  unknownConnections: number
+  /** Connections of known peers answered with a NOTIFICATION at once: shut down, paying for an error. */
+  refusedConnections: number
+}
+
+export class PeerManager {
+  readonly counters: ManagerCounters = { unknownConnections: 0, refusedConnections: 0 }
+  readonly #options: PeerManagerOptions
+  readonly #context: PeerContext
+  readonly #clock: Clock
+  readonly #ids: PeerIds
+  readonly #open = new OpenLinks()
+  readonly #listeners: Listeners
+  /** Configured peers by name, and all peers by address. */
+  readonly #configured = new Map<string, Peer>()
+  readonly #byAddress = new Map<string, Peer>()
+  #neighbors = new Map<string, NeighborConfig>()
+  readonly #ranges = new PeerRanges()
+  /** What dynamic peers pay for protocol errors outlives them. By address. */
+  readonly #penalties = new Map<string, Backoff>()
+  readonly #unknownLimit: RateLimit
+  #stopped = false
+
+  constructor(options: PeerManagerOptions) {
+    this.#options = options
+    this.#clock = options.clock ?? new RealClock()
+    this.#ids = options.ids ?? new SmallestFreeIds()
+    this.#unknownLimit = new RateLimit(UNKNOWN_LOG_EVERY_MS)
+    this.#listeners = new Listeners(
+      (socket) => this.#socketAccepted(socket),
+      (text) => options.log({ event: 'listener.error', level: 'error', text }),
+    )
+    this.#context = {
+      routerId: options.routerId,
+      clock: this.#clock,
+      random: options.random ?? Math.random,
+      dial: options.dial ?? tcpDial(this.#open),
+      events: options.events,
+      log: options.log,
+      dynamicGone: (peer) => this.#dynamicGone(peer),
+    }
+  }
+
+  /** Makes the peers what the configuration says. Sessions whose settings did not change stay up. */
+  configure(neighbors: readonly NeighborConfig[]): void {
+    const before = this.#neighbors
+    const after = new Map(neighbors.map((neighbor) => [neighbor.name, neighbor]))
+    this.#neighbors = after
+    this.#ranges.configure(neighbors)
+    for (const [name, config] of before) {
+      if (!after.has(name)) this.#removeNeighbor(config)
+    }
+    for (const [name, config] of after) {
+      const earlier = before.get(name)
+      if (earlier !== undefined) this.#changeNeighbor(earlier, config)
+    }
+    for (const [name, config] of after) {
+      if (config.address !== null && !this.#configured.has(name)) this.#addConfigured(config)
+    }
+  }
+
+  /** Listens on exactly these addresses. Rejects with an Error of one line; then all is as before. */
+  listen(addresses: readonly ListenAddress[]): Promise<void> {
+    return this.#listeners.listen(addresses)
+  }
+
+  listenAddresses(): ListenAddress[] {
+    return this.#listeners.addresses()
+  }
+
+  peers(): Iterable<Peer> {
+    return this.#byAddress.values()
+  }
+
+  /** By name or address; the name of a range finds all its peers. */
+  find(nameOrAddress: string): Peer[] {
+    const one = this.#configured.get(nameOrAddress) ?? this.#byAddress.get(nameOrAddress)
+    if (one !== undefined) return [one]
+    return [...this.#byAddress.values()].filter(
+      (peer) => peer.rangeName === nameOrAddress || peer.name === nameOrAddress,
+    )
+  }
+
+  ranges(): NeighborConfig[] {
+    return this.#ranges.configs()
+  }
+
+  /** The number of peers that it was said to. */
+  up(nameOrAddress: string): number {
+    return this.#tell(nameOrAddress, (peer) => peer.up())
+  }
+
+  down(nameOrAddress: string, text = ''): number {
+    return this.#tell(nameOrAddress, (peer) => peer.down(text))
+  }
+
+  clear(nameOrAddress: string): number {
+    return this.#tell(nameOrAddress, (peer) => peer.clear())
+  }
+
+  /** Cease 6/2 to all; resolves when the sockets and listeners are closed. */
+  async stop(text = ''): Promise<void> {
+    this.#stopped = true
+    const listening = this.#listeners.close()
+    const reason = new NotificationError(6, 2, 'the daemon stops', shutdownData(text))
+    for (const peer of [...this.#byAddress.values()]) this.#removePeer(peer, reason)
+    this.#configured.clear()
+    await Promise.all([listening, this.#open.drain(STOP_LIMIT_MS)])
+  }
+
+  /** A connection that came in, from wherever: also the way in for tests. */
+  accept(link: Link): void {
+    const address = link.remoteAddress
+    if (this.#stopped) {
+      link.reset()
+      return
+    }
+    const peer = this.#byAddress.get(address)
+    if (peer !== undefined) {
+      peer.accept(link)
+      return
+    }
+    const range = this.#ranges.find(address)
+    if (range === undefined) this.#unknown(link)
+    else this.#acceptDynamic(range, link)
+  }
+
+  #socketAccepted(socket: Socket): void {
+    // Gone before we looked.
+    if (socket.destroyed || socket.remoteAddress === undefined) {
+      socket.on('error', () => {})
+      socket.destroy()
+      return
+    }
+    this.accept(socketLink(socket, this.#open))
+  }
+
+  #acceptDynamic(range: NeighborConfig, link: Link): void {
+    const address = link.remoteAddress
+    const penalty = this.#penalties.get(address)
+    if (range.shutdown || (penalty !== undefined && this.#clock.now() < penalty.untilMs)) {
+      this.counters.refusedConnections++
+      refuse(link, 6, range.shutdown ? 2 : 5)
+      return
+    }
+    const config = { ...range, name: `${range.name}-${address}`, address, range: null, passive: true }
+    const peer = new Peer(this.#ids.take(), config, range.name, penalty ?? new Backoff(), this.#context)
+    this.#byAddress.set(address, peer)
+    this.#options.events.dynamicPeer(peer, true)
+    peer.start()
+    peer.accept(link)
+  }
+
+  #unknown(link: Link): void {
+    this.counters.unknownConnections++
+    link.reset()
+    const suppressed = this.#unknownLimit.take(this.#clock.now())
+    if (suppressed === null) return
+    this.#options.log({
+      event: 'listener.unknown-peer',
+      level: 'warn',
+      address: link.remoteAddress,
+      suppressed,
+      text: `connection from ${link.remoteAddress} to ${link.localAddress} closed: no neighbor has this address; add one to neighbors, or correct the sourceAddress of the other end`,
+    })
+  }
+
+  #addConfigured(config: NeighborConfig): void {
+    const address = config.address!
+    // A peer of a range that is now configured by itself.
+    const dynamic = this.#byAddress.get(address)
+    if (dynamic !== undefined) this.#removePeer(dynamic, new NotificationError(6, 6, 'the neighbor is configured now'))
+    const peer = new Peer(this.#ids.take(), config, null, new Backoff(), this.#context)
+    this.#configured.set(config.name, peer)
+    this.#byAddress.set(address, peer)
+    peer.start()
+  }
+
+  #removeNeighbor(config: NeighborConfig): void {
+    const gone = new NotificationError(6, 3, `neighbor ${config.name} was removed from the configuration`)
+    for (const peer of this.#peersOf(config)) this.#removePeer(peer, gone)
+  }
+
+  #changeNeighbor(before: NeighborConfig, after: NeighborConfig): void {
+    const keys = sessionKeysChanged(before, after)
+    const changed = `configuration changed: ${keys.join(', ')}`
+    for (const peer of this.#peersOf(before)) {
+      const dynamic = peer.dynamic
+      if (dynamic && (keys.length > 0 || after.shutdown)) {
+        const text = keys.length > 0 ? changed : 'administratively down (shutdown)'
+        this.#removePeer(peer, new NotificationError(6, keys.length > 0 ? 6 : 2, text))
+      } else if (dynamic) {
+        peer.configure({ ...after, name: peer.name, address: peer.address, range: null, passive: true })
+      } else if (keys.includes('address')) {
+        this.#removePeer(peer, new NotificationError(6, 6, changed)) // configure() makes the new one.
+      } else if (keys.length > 0) {
+        peer.reset(after, keys)
+      } else {
+        peer.configure(after)
+      }
+    }
+  }
+
+  #peersOf(config: NeighborConfig): Peer[] {
+    const configured = this.#configured.get(config.name)
+    if (configured !== undefined) return [configured]
+    if (config.range === null) return []
+    return [...this.#byAddress.values()].filter((peer) => peer.rangeName === config.name)
+  }
+
+  #removePeer(peer: Peer, reason: NotificationError): void {
+    if (this.#configured.get(peer.name) === peer) this.#configured.delete(peer.name)
+    peer.remove(reason)
+    this.#forget(peer)
+  }
+
+  #dynamicGone(peer: Peer): void {
+    this.#keepPenalty(peer)
+    this.#forget(peer)
+  }
+
+  #forget(peer: Peer): void {
+    if (this.#byAddress.get(peer.address) === peer) this.#byAddress.delete(peer.address)
+    if (peer.dynamic) this.#options.events.dynamicPeer(peer, false)
+    this.#ids.release(peer.id)
+  }
+
+  #keepPenalty(peer: Peer): void {
+    const backoff = peer.backoff
+    if (backoff.failures === 0) {
+      this.#penalties.delete(peer.address)
+      return
+    }
+    if (this.#penalties.size >= MAX_PENALTIES) {
+      const nowMs = this.#clock.now()
+      for (const [address, kept] of this.#penalties) if (kept.isStale(nowMs)) this.#penalties.delete(address)
+      // All fresh: the oldest goes. Insertion order is age.
+      const oldest = this.#penalties.keys().next().value
+      if (this.#penalties.size >= MAX_PENALTIES && oldest !== undefined) this.#penalties.delete(oldest)
+    }
+    this.#penalties.set(peer.address, backoff)
+  }
+
+  #tell(nameOrAddress: string, say: (peer: Peer) => void): number {
+    const peers = this.find(nameOrAddress)
+    for (const peer of peers) say(peer)
+    return peers.length
+  }
+}
+
+/** Small ids stay small: arrays are indexed by them. */
+class SmallestFreeIds implements PeerIds {
+  readonly #free: number[] = []
+  #next = 1
+
+  take(): number {
+    return this.#free.pop() ?? this.#next++
+  }
+
+  release(id: number): void {
+    this.#free.push(id)
+  }
+}
+
+const UNKNOWN_LOG_EVERY_MS = 10_000
+/** Less than a megabyte, however many addresses a range has. */
+const MAX_PENALTIES = 10_000
+/** After this a socket that does not take our NOTIFICATION is reset. */
+const STOP_LIMIT_MS = 1_500

@@ -1,0 +1,640 @@
+/**
+ * A neighbour: one that is configured, or one that came from inside a configured range. It owns at most two connections (one that we
+ * opened, one that the peer opened) until collision detection leaves one (RFC 4271 §6.8), decides when to connect again, and is what the
+ * RIB and the update groups know of a session.
+ *
+ * When to try again: after ConnectRetryTime ± 25 %; after protocol errors and max-prefix by the back-off, and only then are connections of
+ * the peer refused meanwhile (Cease 6/5).
+ *
+ * All calls into PeerEvents are synchronous and may call back into the peer.
+ */
+import type { NeighborConfig } from '../config/types.js'
+import type { Family } from '../net/family.js'
+import { familyRow } from '../net/family.js'
+import type { Backoff } from './backoff.js'
+import type { Clock } from './clock.js'
+import { type Direction, survivor } from './collision.js'
+import { NO_DATA, NotificationError } from './errors.js'
+import { History } from './history.js'
+import type { Attempt, Dial, Link } from './link.js'
+import { MessageType, type Negotiated, type OpenMessage } from './message/message.js'
+import { encodeNotification } from './message/notification.js'
+import { encodeRouteRefresh } from './message/route-refresh.js'
+import { countUpdates, shutdownData } from './outgoing.js'
+import { isProtocolError, refusesCapabilities } from './reason.js'
+import { Session, type SessionOutput } from './session.js'
+import {
+  type DownReason,
+  type HistoryEntry,
+  newPeerCounters,
+  type PeerCounters,
+  type PeerEvents,
+  type SessionFact,
+  type SessionState,
+} from './session-types.js'
+import { jitterAround, type Random, type Wakeable } from './timers.js'
+
+/** What all peers of a speaker share. */
+export interface PeerContext {
+  /** u32. */
+  readonly routerId: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly dial: Dial
+  readonly events: PeerEvents<Peer>
+  readonly log: (fact: SessionFact) => void
+  /** A dynamic peer has no connection any more and is not held down: it can be forgotten. */
+  readonly dynamicGone: (peer: Peer) => void
+}
+
+/** One connection with its session; `state` is what was reported so far. */
+interface Connection {
+  readonly session: Session
+  state: SessionState
+  link: Link | null
+  attempt: Attempt | null
+  draining: boolean
+  /** The hold timer is due; the sockets get one more read pass before it is judged. */
+  awaitingReadPass: boolean
+}
+
+const NEVER = Number.POSITIVE_INFINITY
+
+export class Peer implements Wakeable {
+  /** Dense small integer ≥ 1, unique among live peers. */
+  readonly id: number
+  readonly dynamic: boolean
+  /** Name of the range neighbour that a dynamic peer belongs to. */
+  readonly rangeName: string | null
+  readonly address: string
+  readonly counters: PeerCounters = newPeerCounters()
+  queueIndex = -1
+  wakeAtMs = NEVER
+
+  readonly #context: PeerContext
+  readonly #backoff: Backoff
+  readonly #history = new History()
+  #config: NeighborConfig
+  #state: SessionState = 'Idle'
+  #stateSinceMs: number
+  #lastReason = ''
+  #adminDown: boolean
+  #adminText = ''
+  #removed = false
+  #started = false
+  /** The peer answered our capabilities with 2/4: the next OPEN has none (RFC 5492 §3). */
+  #withoutCapabilities = false
+  #out: Connection | null = null
+  #in: Connection | null = null
+  /** The Established one. */
+  #current: Connection | null = null
+  #establishedAtMs = 0
+  #probedAtMs = Number.NEGATIVE_INFINITY
+  #retryAtMs = NEVER
+
+  constructor(id: number, config: NeighborConfig, rangeName: string | null, backoff: Backoff, context: PeerContext) {
+    this.id = id
+    this.#config = config
+    this.address = config.address ?? ''
+    this.rangeName = rangeName
+    this.dynamic = rangeName !== null
+    this.#backoff = backoff
+    this.#context = context
+    this.#adminDown = config.shutdown
+    this.#stateSinceMs = context.clock.now()
+  }
+
+  get name(): string {
+    return this.#config.name
+  }
+
+  get config(): NeighborConfig {
+    return this.#config
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** Monotonic milliseconds, as `performance.now()`. */
+  get stateSinceMs(): number {
+    return this.#stateSinceMs
+  }
+
+  /** Why the last session or attempt ended; empty before that. */
+  get lastReason(): string {
+    return this.#lastReason
+  }
+
+  /** Newest last. */
+  get history(): readonly HistoryEntry[] {
+    return this.#history.entries
+  }
+
+  get adminDown(): boolean {
+    return this.#adminDown
+  }
+
+  /** While now is before this, the peer pays for a protocol error; -Infinity: nothing to pay. */
+  get backoffUntilMs(): number {
+    return this.#backoff.untilMs
+  }
+
+  get backoff(): Backoff {
+    return this.#backoff
+  }
+
+  /** Of the Established session, else null. */
+  get negotiated(): Negotiated | null {
+    return this.#current?.session.negotiated ?? null
+  }
+
+  /** Our address of the Established connection. */
+  get localAddress(): string | null {
+    return this.#current?.link?.localAddress ?? null
+  }
+
+  /** Octets given to the socket of the Established session that the kernel has not taken. */
+  get pendingOctets(): number {
+    return this.#current?.link?.pendingOctets ?? 0
+  }
+
+  /** Starts to connect, or to wait for the peer. Once, by the owner. */
+  start(): void {
+    this.#started = true
+    if (this.#adminDown) this.#lastReason = 'administratively down (shutdown)'
+    this.#tryAt(this.#now())
+    this.#refreshState(this.#config.passive ? 'waiting for the peer to connect' : 'started')
+    this.#reschedule()
+  }
+
+  /**
+   * Writes whole messages of an Established session as they are, in one go. `onTaken` when the kernel has taken all; never once the session
+   * is down. KEEPALIVEs wait behind what is given: keep it to a few hundred kilobytes. `updates`: how many messages, when known.
+   */
+  send(chunks: readonly Uint8Array[], onTaken: () => void, updates = countUpdates(chunks)): void {
+    const connection = this.#current
+    if (connection === null || connection.link === null) return
+    const link = connection.link
+    const nowMs = this.#now()
+    for (const chunk of chunks) this.counters.octetsSent += chunk.length
+    this.counters.sent[MessageType.UPDATE]! += updates
+    connection.session.updatesSent(nowMs)
+    connection.session.outputPending(false, nowMs)
+    link.write(chunks, () => {
+      if (this.#current !== connection) return
+      this.#taken(connection, link)
+      onTaken()
+    })
+    this.#reschedule()
+  }
+
+  /** Ends the session with this NOTIFICATION (max-prefix 6/1, out of resources 6/8). May be called from inside an event. */
+  fail(error: NotificationError): void {
+    this.#each((connection) => connection.session.fail(error, this.#now()))
+  }
+
+  /** False: not Established, or not negotiated. */
+  sendRouteRefresh(family: Family): boolean {
+    const connection = this.#current
+    const negotiated = this.negotiated
+    if (connection?.link == null || negotiated === null) return false
+    if (!negotiated.routeRefresh || !negotiated.families.includes(family)) return false
+    const { afi, safi } = familyRow(family)
+    const bytes = encodeRouteRefresh(afi, safi)
+    this.counters.sent[MessageType.ROUTE_REFRESH]! += 1
+    this.counters.octetsSent += bytes.length
+    connection.link.write([bytes], null)
+    return true
+  }
+
+  /** Stops reading from the peer (back pressure). Its hold timer stands still. */
+  pauseReading(): void {
+    this.#current?.link?.pause()
+    this.#current?.session.pauseHold(this.#now())
+  }
+
+  resumeReading(): void {
+    this.#current?.link?.resume()
+    this.#current?.session.resumeHold(this.#now())
+    this.#reschedule()
+  }
+
+  /** Operator: shuts the neighbour down until `up`. The text goes to the peer (RFC 9003, at most 255 octets). */
+  down(text = ''): void {
+    this.#adminDown = true
+    this.#adminText = text
+    const words = text === '' ? 'administratively down' : `administratively down: ${text}`
+    this.#stopAll(new NotificationError(6, 2, words, shutdownData(text)))
+    this.#retryAtMs = NEVER
+    this.#lastReason = words
+    this.#refreshState(words)
+    this.#reschedule()
+  }
+
+  /** Operator: ends `down` and any back-off, and tries at once. */
+  up(): void {
+    this.#adminDown = false
+    this.#adminText = ''
+    this.#backoff.clear()
+    this.#soon(0, 'brought up by the operator')
+    this.#goneIfDynamic()
+  }
+
+  /** Operator: a new session (6/4), without back-off. */
+  clear(): void {
+    this.#backoff.clear()
+    this.#withoutCapabilities = false
+    this.#stopAll(new NotificationError(6, 4, 'cleared by the operator'))
+    if (!this.#adminDown) this.#soon(SOON_MS, 'cleared by the operator')
+  }
+
+  /** New settings that the live session can take. */
+  configure(config: NeighborConfig): void {
+    const before = this.#config
+    this.#config = config
+    if (config.shutdown !== before.shutdown) {
+      if (config.shutdown) this.down('')
+      else this.up()
+    } else if (config.passive !== before.passive) {
+      if (config.passive && this.#out !== null && this.#out !== this.#current) {
+        this.#stop(this.#out, new NotificationError(6, 6, 'the neighbor is passive now'))
+      }
+      this.#tryAt(this.#now())
+      this.#refreshState('configuration changed')
+      this.#reschedule()
+    }
+  }
+
+  /** New settings that need a new session (Cease 6/6). `keys`: which ones. */
+  reset(config: NeighborConfig, keys: readonly string[]): void {
+    this.#config = config
+    this.#withoutCapabilities = false
+    this.#backoff.clear()
+    this.#stopAll(new NotificationError(6, 6, `configuration changed: ${keys.join(', ')}`))
+    this.#adminDown = config.shutdown
+    this.#soon(SOON_MS, 'configuration changed')
+  }
+
+  /** The end of the peer: removed from the configuration (6/3), or the daemon stops (6/2). */
+  remove(error: NotificationError): void {
+    this.#removed = true
+    this.#retryAtMs = NEVER
+    this.#stopAll(error)
+    this.#refreshState(error.message)
+    this.#context.clock.cancel(this)
+  }
+
+  /** The peer opened a connection. */
+  accept(link: Link): void {
+    const nowMs = this.#now()
+    if (this.#adminDown || this.#removed) {
+      refuse(link, 6, 2, shutdownData(this.#adminText))
+      return
+    }
+    if (nowMs < this.#backoff.untilMs) {
+      refuse(link, 6, 5)
+      return
+    }
+    const current = this.#current
+    if (current !== null) {
+      refuse(link, 6, 7)
+      // The peer may have lost the old connection without our knowing: its kernel answers a KEEPALIVE with a RST then.
+      if (nowMs - this.#probedAtMs < PROBE_EVERY_MS) return
+      this.#probedAtMs = nowMs
+      current.session.probe(nowMs)
+      this.#drain(current)
+      return
+    }
+    const earlier = this.#in
+    const connection = this.#newConnection('in')
+    this.#in = connection
+    if (earlier !== null) this.#collide(earlier, 'the peer opened another connection')
+    connection.session.start(nowMs)
+    this.#attach(connection, link)
+  }
+
+  onDeadline(nowMs: number): void {
+    for (const connection of [this.#out, this.#in]) {
+      if (connection === null || connection.awaitingReadPass) continue
+      if (connection.session.holdDeadlineMs > nowMs) {
+        connection.session.handleTimeout(nowMs)
+        this.#drain(connection)
+        continue
+      }
+      // What the peer sent in time may still lie in the kernel, because we were busy.
+      connection.awaitingReadPass = true
+      this.#context.clock.afterReadPass(() => {
+        connection.awaitingReadPass = false
+        connection.session.handleTimeout(this.#now())
+        this.#drain(connection)
+        this.#reschedule()
+      })
+    }
+    if (this.#retryAtMs <= nowMs) this.#connect(nowMs)
+    this.#reschedule()
+  }
+
+  #now(): number {
+    return this.#context.clock.now()
+  }
+
+  #connect(nowMs: number): void {
+    this.#retryAtMs = NEVER
+    if (this.#out !== null || this.#current !== null || !this.#dials()) return
+    // A connection of the peer is about to be Established: not another one beside it.
+    if (this.#in?.state === 'OpenConfirm') {
+      this.#tryAt(nowMs + this.#config.connectRetryMs)
+      return
+    }
+    const connection = this.#newConnection('out')
+    this.#out = connection
+    connection.session.start(nowMs, this.#backoff.untilMs > 0 ? 'idleHoldTimerExpires' : 'automaticStart')
+    this.#drain(connection)
+  }
+
+  #dials(): boolean {
+    return this.#started && !this.#removed && !this.#adminDown && !this.#config.passive && !this.dynamic
+  }
+
+  #tryAt(atMs: number): void {
+    this.#retryAtMs = this.#dials() ? Math.max(atMs, this.#backoff.untilMs) : NEVER
+  }
+
+  #soon(delayMs: number, reason: string): void {
+    if (this.#out === null && this.#current === null) this.#tryAt(this.#now() + delayMs)
+    this.#refreshState(reason)
+    this.#reschedule()
+  }
+
+  #newConnection(direction: Direction): Connection {
+    const config = this.#config
+    const connection: Connection = {
+      session: new Session({
+        direction,
+        asn: config.localAsn,
+        routerId: this.#context.routerId,
+        peerAsn: config.asn,
+        families: config.families,
+        holdTimeSeconds: config.holdTimeSeconds,
+        keepaliveSeconds: config.keepaliveSeconds,
+        connectRetryMs: config.connectRetryMs,
+        sendCapabilities: !this.#withoutCapabilities,
+        counters: this.counters,
+        random: this.#context.random,
+        onUpdate: (buffer, start, end) => {
+          if (connection.session.hasOutputs) this.#drain(connection)
+          if (this.#current === connection) this.#context.events.update(this, buffer, start, end)
+        },
+      }),
+      state: 'Idle',
+      link: null,
+      attempt: null,
+      draining: false,
+      awaitingReadPass: false,
+    }
+    return connection
+  }
+
+  #dial(connection: Connection): void {
+    const { port, sourceAddress } = this.#config
+    connection.attempt = this.#context.dial(
+      { address: this.address, port, sourceAddress },
+      (link) => {
+        connection.attempt = null
+        this.#attach(connection, link)
+      },
+      (text) => {
+        connection.attempt = null
+        this.#lastReason = text
+        connection.session.disconnected(text, this.#now())
+        this.#drain(connection)
+        this.#reschedule()
+      },
+    )
+  }
+
+  #attach(connection: Connection, link: Link): void {
+    connection.link = link
+    connection.session.connected(this.#now())
+    link.attach({
+      data: (chunk) => {
+        connection.session.receiveBytes(chunk, this.#now())
+        if (!connection.session.hasOutputs) return
+        this.#drain(connection)
+        this.#reschedule()
+      },
+      drained: () => {
+        if (this.#current === connection) this.#context.events.drained(this)
+      },
+      closed: (text) => {
+        connection.link = null
+        connection.session.disconnected(text, this.#now())
+        this.#drain(connection)
+        this.#reschedule()
+      },
+    })
+    this.#drain(connection)
+    this.#reschedule()
+  }
+
+  /** Does what the session wants, in order. What handlers add meanwhile is done by the outermost call. */
+  #drain(connection: Connection): void {
+    if (connection.draining) return
+    connection.draining = true
+    try {
+      while (connection.session.hasOutputs) {
+        for (const output of connection.session.takeOutputs()) this.#handle(connection, output)
+      }
+    } finally {
+      connection.draining = false
+    }
+  }
+
+  #handle(connection: Connection, output: SessionOutput): void {
+    switch (output.type) {
+      case 'connect':
+        this.#dial(connection)
+        return
+      case 'send':
+        this.#write(connection, output.bytes)
+        return
+      case 'close':
+        this.#closeLink(connection, output.reset)
+        return
+      case 'state':
+        this.#sessionState(connection, output.to, output.reason)
+        return
+      case 'open':
+        this.#resolveCollision(connection, output.open)
+        return
+      case 'established':
+        if (connection.session.state === 'Established') this.#establish(connection, output.negotiated)
+        return
+      case 'refresh':
+        if (this.#current === connection) this.#context.events.routeRefresh(this, output.family)
+        return
+      case 'down':
+        this.#sessionDown(connection, output.reason)
+    }
+  }
+
+  #write(connection: Connection, bytes: Uint8Array): void {
+    const link = connection.link
+    if (link === null) return
+    link.write([bytes], () => this.#taken(connection, link))
+    if (link.pendingOctets > 0) connection.session.outputPending(false, this.#now())
+  }
+
+  /** The kernel took octets: the send hold timer starts again, or rests (RFC 9687 §3.1). */
+  #taken(connection: Connection, link: Link): void {
+    if (link.pendingOctets === 0) connection.session.outputTaken()
+    else connection.session.outputPending(true, this.#now())
+  }
+
+  #closeLink(connection: Connection, reset: boolean): void {
+    const { link, attempt } = connection
+    connection.link = null
+    connection.attempt = null
+    attempt?.cancel()
+    if (reset) link?.reset()
+    else link?.end()
+  }
+
+  #sessionState(connection: Connection, to: SessionState, reason: string): void {
+    const from = connection.state
+    connection.state = to
+    // Reported with all that follows from it, when the session says that it is down.
+    if (to === 'Idle') return
+    // Ended by the collision rule before we came to report it.
+    if (to === 'Established' && connection.session.state !== 'Established') return
+    if (to === 'Active' && from !== 'Idle') this.#lastReason = reason
+    // The connection that the peer opened is already there.
+    if (connection.session.direction === 'in' && from === 'Idle') return
+    if (connection === this.#in && to === 'Active' && from === 'OpenSent') this.#forget(connection)
+    this.#refreshState(reason)
+    this.#goneIfDynamic()
+  }
+
+  /** RFC 4271 §6.8, when a connection reaches OpenConfirm. */
+  #resolveCollision(connection: Connection, open: OpenMessage): void {
+    const other = connection === this.#out ? this.#in : this.#out
+    if (other === null || other.state !== 'OpenConfirm') return
+    const local = { bgpId: this.#context.routerId, asn: this.#config.localAsn }
+    const stays = survivor(local, { bgpId: open.bgpId, asn: open.asn })
+    const loser = connection.session.direction === stays ? other : connection
+    this.#collide(loser, 'connection collision: the other connection stays (RFC 4271 §6.8)')
+  }
+
+  #collide(loser: Connection, text: string): void {
+    loser.session.collisionDump(text, this.#now())
+    this.#drain(loser)
+  }
+
+  #establish(connection: Connection, negotiated: Negotiated): void {
+    const other = connection === this.#out ? this.#in : this.#out
+    this.#current = connection
+    this.#establishedAtMs = this.#now()
+    this.#retryAtMs = NEVER
+    if (other !== null) this.#collide(other, 'connection collision: the other connection is Established')
+    this.#context.events.established(this, negotiated)
+  }
+
+  #sessionDown(connection: Connection, reason: DownReason): void {
+    const nowMs = this.#now()
+    const wasCurrent = this.#current === connection
+    this.#forget(connection)
+    if (wasCurrent) {
+      this.#current = null
+      this.counters.droppedCount++
+      this.#backoff.sessionEnded(nowMs - this.#establishedAtMs)
+    }
+    if (isProtocolError(reason)) {
+      const restartMs = reason.kind === 'max-prefix' ? (this.#config.maxPrefix?.restartMs ?? null) : null
+      this.#backoff.failed(nowMs, this.#context.random, restartMs)
+    }
+    if (refusesCapabilities(reason)) this.#withoutCapabilities = true
+    if (reason.kind !== 'collision') this.#lastReason = reason.text
+    if (this.#out === null && this.#current === null) {
+      this.#tryAt(nowMs + jitterAround(this.#config.connectRetryMs, this.#context.random))
+    }
+    this.#refreshState(reason.text)
+    if (wasCurrent) this.#context.events.down(this, reason)
+    this.#goneIfDynamic()
+  }
+
+  #forget(connection: Connection): void {
+    if (this.#out === connection) this.#out = null
+    if (this.#in === connection) this.#in = null
+  }
+
+  #goneIfDynamic(): void {
+    if (!this.dynamic || this.#removed || this.#adminDown || this.#in !== null) return
+    this.#removed = true
+    this.#context.clock.cancel(this)
+    this.#context.dynamicGone(this)
+  }
+
+  #stopAll(error: NotificationError): void {
+    this.#each((connection) => connection.session.stop(error, this.#now()))
+  }
+
+  #stop(connection: Connection, error: NotificationError): void {
+    connection.session.stop(error, this.#now())
+    this.#drain(connection)
+  }
+
+  #each(end: (connection: Connection) => void): void {
+    for (const connection of [this.#out, this.#in]) {
+      if (connection === null) continue
+      end(connection)
+      this.#drain(connection)
+    }
+  }
+
+  /** The peer is where its farthest connection is; without one it waits (Active: for the peer; Idle: for its time, or for `up`). */
+  #refreshState(reason: string): void {
+    const to = this.#computeState()
+    const from = this.#state
+    if (to === from) return
+    const nowMs = this.#now()
+    this.#state = to
+    this.#stateSinceMs = nowMs
+    this.#history.add({ atMs: nowMs, from, to, reason })
+    this.#context.events.stateChange(this, from, to, reason)
+  }
+
+  #computeState(): SessionState {
+    const rank = Math.max(rankOf(this.#out), rankOf(this.#in))
+    if (rank > 0) return STATES[rank]!
+    const waits = this.#config.passive || this.dynamic
+    if (!waits || this.#adminDown || this.#removed || !this.#started) return 'Idle'
+    return this.#now() < this.#backoff.untilMs ? 'Idle' : 'Active'
+  }
+
+  #reschedule(): void {
+    if (this.#removed) return
+    let atMs = this.#retryAtMs
+    for (const connection of [this.#out, this.#in]) {
+      if (connection === null || connection.awaitingReadPass) continue
+      atMs = Math.min(atMs, connection.session.nextDeadlineMs())
+    }
+    this.#context.clock.schedule(this, atMs)
+  }
+}
+
+const STATES: readonly SessionState[] = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established']
+
+function rankOf(connection: Connection | null): number {
+  return connection === null ? 0 : STATES.indexOf(connection.state)
+}
+
+/** An unwanted connection: told why, and closed, before anything of it is read. */
+export function refuse(link: Link, code: number, subcode: number, data: Uint8Array = NO_DATA): void {
+  link.write([encodeNotification(code, subcode, data)], null)
+  link.end()
+}
+
+/** After `clear` or a changed configuration. */
+const SOON_MS = 1_000
+const PROBE_EVERY_MS = 1_000

@@ -1,0 +1,52 @@
+/**
+ * Why sessions end, in words.
+ */
+import { MessageType } from './message/message.js'
+import { notificationText, shutdownText } from './message/notification.js'
+import type { DownReason } from './session-types.js'
+
+/** `NOTIFICATION 6/2 (Cease/Administrative Shutdown) "maintenance until 14:00"`. */
+export function describeNotification(code: number, subcode: number, data: Uint8Array): string {
+  const text = code === 6 && (subcode === 2 || subcode === 4) ? shutdownText(data) : undefined
+  const said = text !== undefined ? ` "${text}"` : ''
+  return `NOTIFICATION ${code}/${subcode} (${notificationText(code, subcode)})${said}`
+}
+
+/** The kind of end that a NOTIFICATION of ours stands for. */
+export function downKind(code: number, subcode: number): DownReason['kind'] {
+  if (code === 4) return 'hold-timer'
+  if (code === 8) return 'send-hold-timer'
+  if (code !== 6) return 'notification-sent'
+  return CEASE_KINDS[subcode] ?? 'notification-sent'
+}
+
+/** RFC 4486 §3. */
+const CEASE_KINDS: { readonly [subcode: number]: DownReason['kind'] } = Object.freeze({
+  1: 'max-prefix',
+  2: 'admin',
+  3: 'admin',
+  4: 'admin',
+  6: 'reconfigured',
+  7: 'collision',
+})
+
+/** Ends that are the peer's or our fault in the protocol: only these are answered with the back-off, not with ConnectRetryTime. */
+export function isProtocolError(reason: DownReason): boolean {
+  if (reason.kind === 'max-prefix' || reason.kind === 'notification-sent') return true
+  if (reason.kind !== 'notification-received') return false
+  // Cease, expired timers: the peer is restarting, busy or told to.
+  return reason.code !== 6 && reason.code !== 4 && reason.code !== 8
+}
+
+/** RFC 5492 §3: the peer knows no capabilities and wants an OPEN without optional parameters. */
+export function refusesCapabilities(reason: DownReason): boolean {
+  return reason.kind === 'notification-received' && reason.code === 2 && reason.subcode === 4
+}
+
+export function messageName(type: number): string {
+  return (
+    Object.entries(MessageType)
+      .find(([, value]) => value === type)?.[0]
+      .replace('_', '-') ?? `message type ${type}`
+  )
+}

@@ -1,0 +1,448 @@
+/**
+ * One BGP connection and its FSM (RFC 4271 §8). Pure: bytes, events and the time go in; outputs come out, in order, by `takeOutputs()`.
+ * UPDATEs of an Established session go straight to the handler, in place, without an output; before that call all outputs so far should be
+ * taken, because `established` may be among them.
+ *
+ * Timers are deadlines that are looked at in `handleTimeout`: receiving a message costs one store. All times are monotonic milliseconds.
+ * A handler may end the session from inside its call (`fail`), or throw NotificationError; nothing further is delivered then.
+ */
+
+import { type Family, familyOf } from '../net/family.js'
+import type { Direction } from './collision.js'
+import { NO_DATA, NotificationError, unreachable } from './errors.js'
+import { type FsmAction, type FsmEvent, fsmCell } from './fsm.js'
+import { KEEPALIVE_BYTES } from './message/keepalive.js'
+import { MAX_MESSAGE_OCTETS, MessageType, type Negotiated, type OpenMessage } from './message/message.js'
+import { decodeNotification, encodeNotification } from './message/notification.js'
+import { decodeOpen, encodeOpen } from './message/open.js'
+import { decodeRouteRefresh } from './message/route-refresh.js'
+import { acceptOpen, localOpen, type OpenSettings } from './open-check.js'
+import { describeNotification, downKind, messageName } from './reason.js'
+import type { DownReason, PeerCounters, SessionState } from './session-types.js'
+import { jitterAround, jitterDown, LARGE_HOLD_MS, type Random, sendHoldMs } from './timers.js'
+import { Framer } from './wire/framer.js'
+
+export interface SessionOptions extends OpenSettings {
+  readonly direction: Direction
+  readonly connectRetryMs: number
+  /** Counted here; may be shared by the connections of one peer. */
+  readonly counters: PeerCounters
+  readonly random: Random
+  /** A whole UPDATE at buffer[start, end), header included. May throw NotificationError. */
+  readonly onUpdate: (buffer: Uint8Array, start: number, end: number) => void
+}
+
+export type SessionOutput =
+  | { readonly type: 'connect' }
+  | { readonly type: 'send'; readonly bytes: Uint8Array }
+  /** End the connection (or the attempt); `reset`: at once, else after what was sent. */
+  | { readonly type: 'close'; readonly reset: boolean }
+  | { readonly type: 'state'; readonly from: SessionState; readonly to: SessionState; readonly reason: string }
+  /** The peer's OPEN was accepted: time for collision detection. */
+  | { readonly type: 'open'; readonly open: OpenMessage }
+  | { readonly type: 'established'; readonly negotiated: Negotiated }
+  | { readonly type: 'refresh'; readonly family: Family }
+  /** The session is Idle again. */
+  | { readonly type: 'down'; readonly reason: DownReason; readonly wasEstablished: boolean }
+
+const NEVER = Number.POSITIVE_INFINITY
+
+export class Session {
+  readonly direction: Direction
+  readonly #options: SessionOptions
+  readonly #counters: PeerCounters
+  #state: SessionState = 'Idle'
+  #negotiated: Negotiated | null = null
+  #open: OpenMessage | null = null
+  #framer = new Framer()
+  #outputs: SessionOutput[] = []
+  /** Time of the call being served. */
+  #nowMs = 0
+
+  #connectRetryAtMs = NEVER
+  #holdAtMs = NEVER
+  #keepaliveAtMs = NEVER
+  #sendHoldAtMs = NEVER
+  #holdMs = 0
+  #keepaliveMs = 0
+  /** What is left of the hold time while reading is paused; -1 when it is not. */
+  #holdLeftMs = -1
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.#counters = options.counters
+    this.direction = options.direction
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** From the peer's OPEN on. */
+  get negotiated(): Negotiated | null {
+    return this.#negotiated
+  }
+
+  get hasOutputs(): boolean {
+    return this.#outputs.length > 0
+  }
+
+  takeOutputs(): readonly SessionOutput[] {
+    if (this.#outputs.length === 0) return NO_OUTPUTS
+    const outputs = this.#outputs
+    this.#outputs = []
+    return outputs
+  }
+
+  /** Infinity when no timer runs. */
+  nextDeadlineMs(): number {
+    return Math.min(this.#connectRetryAtMs, this.#holdAtMs, this.#keepaliveAtMs, this.#sendHoldAtMs)
+  }
+
+  /** The hold timer alone: the edge gives the sockets one more read pass before it lets it expire. */
+  get holdDeadlineMs(): number {
+    return this.#holdAtMs
+  }
+
+  /** Connection opened by us: dials now. Opened by the peer: waits for `connected`. */
+  start(nowMs: number, event: 'manualStart' | 'automaticStart' | 'idleHoldTimerExpires' = 'automaticStart'): void {
+    this.#nowMs = nowMs
+    if (this.direction === 'in') this.#apply('automaticStartPassive', 'waiting for the peer to connect')
+    else this.#apply(event, 'connecting')
+  }
+
+  /** Ends the session by decision of an operator or the daemon: Cease. */
+  stop(given: NotificationError, nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#applyGiven('manualStop', given)
+  }
+
+  /** Ends the session with this NOTIFICATION, by decision of the program (a limit, a bad UPDATE). */
+  fail(given: NotificationError, nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#applyGiven(eventOf(given), given)
+  }
+
+  /** The other connection with this peer stays (RFC 4271 §6.8): Cease 6/7. */
+  collisionDump(text: string, nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#applyGiven('collisionDump', new NotificationError(6, 7, text))
+  }
+
+  /** The TCP connection is there. */
+  connected(nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#framer = new Framer()
+    this.#negotiated = null
+    this.#open = null
+    this.#holdLeftMs = -1
+    this.#apply(this.direction === 'out' ? 'tcpConnectionAcked' : 'tcpConnectionConfirmed', 'TCP connection is up')
+  }
+
+  /** The TCP connection is gone, or the attempt failed. */
+  disconnected(text: string, nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#apply('tcpConnectionFails', { kind: 'tcp', text })
+  }
+
+  receiveBytes(chunk: Uint8Array, nowMs: number): void {
+    if (!hasConnection(this.#state)) return
+    this.#nowMs = nowMs
+    this.#counters.octetsReceived += chunk.length
+    try {
+      this.#framer.push(chunk, this.#onMessage, MAX_MESSAGE_OCTETS)
+    } catch (error) {
+      if (!(error instanceof NotificationError)) throw error
+      if (error.code === 3) this.#counters.updateErrors++
+      this.#applyGiven(eventOf(error), error)
+    }
+  }
+
+  /** Does whatever is due. */
+  handleTimeout(nowMs: number): void {
+    this.#nowMs = nowMs
+    if (this.#holdAtMs <= nowMs) {
+      const seconds = this.#state === 'OpenSent' ? LARGE_HOLD_MS / 1000 : this.#holdMs / 1000
+      this.#apply('holdTimerExpires', {
+        kind: 'hold-timer',
+        code: 4,
+        subcode: 0,
+        text: `hold timer expired: nothing received for ${seconds} s`,
+      })
+    }
+    if (this.#sendHoldAtMs <= nowMs) {
+      this.#apply('sendHoldTimerExpires', {
+        kind: 'send-hold-timer',
+        code: 8,
+        subcode: 0,
+        text: `send hold timer expired: the peer took no data for ${sendHoldMs(this.#holdMs / 1000) / 1000} s (RFC 9687)`,
+      })
+    }
+    if (this.#keepaliveAtMs <= nowMs) this.#apply('keepaliveTimerExpires', 'keepalive timer')
+    if (this.#connectRetryAtMs <= nowMs) this.#apply('connectRetryTimerExpires', 'connect retry timer expired')
+  }
+
+  /** UPDATEs were handed to the socket: the next KEEPALIVE can wait (RFC 4271 §8.2.2, Established, event 27). */
+  updatesSent(nowMs: number): void {
+    if (this.#state === 'Established' && this.#keepaliveMs > 0) this.#keepaliveAtMs = this.#nextKeepalive(nowMs)
+  }
+
+  /** A KEEPALIVE out of turn: finds out whether the other end of a quiet connection still knows it. */
+  probe(nowMs: number): void {
+    this.#nowMs = nowMs
+    if (this.#state === 'Established') this.#send(KEEPALIVE_BYTES, MessageType.KEEPALIVE)
+  }
+
+  /** The socket holds octets that the peer has not taken; `progress`: it took some since the last call (RFC 9687 §3.1). */
+  outputPending(progress: boolean, nowMs: number): void {
+    if (this.#state !== 'Established') return
+    if (progress || this.#sendHoldAtMs === NEVER) this.#sendHoldAtMs = nowMs + sendHoldMs(this.#holdMs / 1000)
+  }
+
+  outputTaken(): void {
+    this.#sendHoldAtMs = NEVER
+  }
+
+  /** We stop reading from the peer: its hold timer stands still until we read again. */
+  pauseHold(nowMs: number): void {
+    if (this.#holdLeftMs >= 0 || this.#holdAtMs === NEVER) return
+    this.#holdLeftMs = Math.max(0, this.#holdAtMs - nowMs)
+    this.#holdAtMs = NEVER
+  }
+
+  resumeHold(nowMs: number): void {
+    if (this.#holdLeftMs < 0) return
+    this.#holdAtMs = nowMs + this.#holdLeftMs
+    this.#holdLeftMs = -1
+  }
+
+  readonly #onMessage = (buffer: Uint8Array, start: number, end: number, type: number): void => {
+    this.#counters.received[type] = (this.#counters.received[type] ?? 0) + 1
+    switch (type) {
+      case MessageType.UPDATE: {
+        if (this.#state !== 'Established') {
+          this.#unexpected('updateReceived', type)
+          return
+        }
+        this.#restartHold()
+        this.#options.onUpdate(buffer, start, end)
+        return
+      }
+      case MessageType.KEEPALIVE:
+        this.#unexpected('keepaliveReceived', type)
+        return
+      case MessageType.OPEN: {
+        if (this.#state !== 'OpenSent') {
+          this.#unexpected('openReceived', type)
+          return
+        }
+        const open = decodeOpen(buffer, start, end)
+        this.#negotiated = acceptOpen(open, this.#options)
+        this.#open = open
+        this.#apply('openReceived', 'OPEN received')
+        return
+      }
+      case MessageType.NOTIFICATION:
+        this.#notificationReceived(buffer, start, end)
+        return
+      default:
+        if (this.#state !== 'Established') {
+          this.#unexpected('routeRefreshReceived', type)
+          return
+        }
+        this.#restartHold()
+        this.#refresh(buffer, start, end)
+        return
+    }
+  }
+
+  /** The reason is only used where the message is not expected in this state (RFC 6608). */
+  #unexpected(event: FsmEvent, type: number): void {
+    const reason = event === 'keepaliveReceived' ? 'KEEPALIVE received' : `${messageName(type)} received`
+    this.#apply(event, reason, Uint8Array.of(type))
+  }
+
+  #refresh(buffer: Uint8Array, start: number, end: number): void {
+    const message = decodeRouteRefresh(buffer, start, end)
+    const family = familyOf(message.afi, message.safi)
+    if (family === undefined || message.subtype !== 0 || !this.#negotiated!.families.includes(family)) {
+      this.#counters.routeRefreshIgnored++
+      return
+    }
+    this.#outputs.push({ type: 'refresh', family })
+  }
+
+  /** Never answered, whatever is in it (RFC 4271 §6.4). */
+  #notificationReceived(buffer: Uint8Array, start: number, end: number): void {
+    let reason: DownReason
+    let event: FsmEvent = 'notificationReceived'
+    try {
+      const { code, subcode, data } = decodeNotification(buffer, start, end)
+      if (code === 2 && subcode === 1) event = 'notificationVersionError'
+      const text = `received ${describeNotification(code, subcode, data)}`
+      reason = { kind: 'notification-received', code, subcode, text }
+    } catch (error) {
+      if (!(error instanceof NotificationError)) throw error
+      reason = { kind: 'notification-received', text: `received a malformed NOTIFICATION: ${error.message}` }
+    }
+    this.#apply(event, reason)
+  }
+
+  #applyGiven(event: FsmEvent, given: NotificationError): void {
+    const { code, subcode, message } = given
+    const sends = hasConnection(this.#state) && code !== 0
+    const text = sends ? `sent ${describeNotification(code, subcode, given.data)}: ${message}` : message
+    this.#apply(event, { kind: downKind(code, subcode), code, subcode, text }, NO_DATA, given)
+  }
+
+  /** The one place where the state changes. */
+  #apply(
+    event: FsmEvent,
+    reason: DownReason | string,
+    fsmErrorData = NO_DATA,
+    given: NotificationError | null = null,
+  ): void {
+    const from = this.#state
+    const cell = fsmCell(from, event)
+    if (cell.next === from) {
+      for (const action of cell.actions) this.#act(action, given, fsmErrorData)
+      return
+    }
+    const why = explain(cell.actions, reason, from)
+    this.#state = cell.next
+    this.#outputs.push({ type: 'state', from, to: cell.next, reason: why.text })
+    for (const action of cell.actions) this.#act(action, given, fsmErrorData)
+    if (cell.next === 'Idle') {
+      this.#clearTimers()
+      this.#outputs.push({ type: 'down', reason: why, wasEstablished: from === 'Established' })
+    }
+  }
+
+  #act(action: FsmAction, given: NotificationError | null, fsmErrorData: Uint8Array): void {
+    switch (action) {
+      case 'start connectRetry':
+        // A connection that the peer opened is never dialled again from here.
+        if (this.direction === 'out')
+          this.#connectRetryAtMs = this.#nowMs + jitterAround(this.#options.connectRetryMs, this.#options.random)
+        return
+      case 'stop connectRetry':
+        this.#connectRetryAtMs = NEVER
+        return
+      case 'dial':
+        this.#outputs.push({ type: 'connect' })
+        return
+      case 'send OPEN':
+        this.#send(encodeOpen(localOpen(this.#options)), MessageType.OPEN)
+        return
+      case 'start large hold':
+        this.#holdAtMs = this.#nowMs + LARGE_HOLD_MS
+        return
+      case 'negotiate':
+        this.#negotiate()
+        return
+      case 'send KEEPALIVE':
+        this.#send(KEEPALIVE_BYTES, MessageType.KEEPALIVE)
+        this.#keepaliveAtMs = this.#nextKeepalive(this.#nowMs)
+        return
+      case 'start hold and keepalive':
+        this.#keepaliveAtMs = this.#nextKeepalive(this.#nowMs)
+        this.#restartHold()
+        return
+      case 'restart hold':
+        this.#restartHold()
+        return
+      case 'established':
+        this.#counters.establishedCount++
+        this.#outputs.push({ type: 'established', negotiated: this.#negotiated! })
+        return
+      case 'deliver UPDATE':
+      case 'deliver ROUTE-REFRESH':
+        return // Done where the message is (#onMessage), without a detour.
+      case 'send given':
+        if (given !== null) this.#notify(given.code, given.subcode, given.data)
+        return
+      case 'send 4/0':
+        this.#notify(4, 0, NO_DATA)
+        return
+      case 'send 5/1':
+        this.#notify(5, 1, fsmErrorData)
+        return
+      case 'send 5/2':
+        this.#notify(5, 2, fsmErrorData)
+        return
+      case 'send 5/3':
+        this.#notify(5, 3, fsmErrorData)
+        return
+      case 'send 8/0':
+        this.#notify(8, 0, NO_DATA)
+        return
+      case 'close':
+      case 'reset':
+        this.#framer.stop()
+        this.#holdAtMs = this.#keepaliveAtMs = this.#sendHoldAtMs = NEVER
+        this.#outputs.push({ type: 'close', reset: action === 'reset' })
+        return
+      default:
+        unreachable(action)
+    }
+  }
+
+  #negotiate(): void {
+    const { holdTimeSeconds, keepaliveSeconds } = this.#negotiated!
+    this.#holdMs = holdTimeSeconds * 1000
+    this.#keepaliveMs = keepaliveSeconds * 1000
+    this.#outputs.push({ type: 'open', open: this.#open! })
+  }
+
+  #restartHold(): void {
+    const atMs = this.#holdMs === 0 ? NEVER : this.#nowMs + this.#holdMs
+    if (this.#holdLeftMs >= 0) this.#holdLeftMs = this.#holdMs
+    else this.#holdAtMs = atMs
+  }
+
+  #nextKeepalive(nowMs: number): number {
+    return this.#keepaliveMs === 0 ? NEVER : nowMs + jitterDown(this.#keepaliveMs, this.#options.random)
+  }
+
+  #send(bytes: Uint8Array, type: number): void {
+    this.#counters.sent[type] = (this.#counters.sent[type] ?? 0) + 1
+    this.#counters.octetsSent += bytes.length
+    this.#outputs.push({ type: 'send', bytes })
+  }
+
+  #notify(code: number, subcode: number, data: Uint8Array): void {
+    this.#send(encodeNotification(code, subcode, data), MessageType.NOTIFICATION)
+  }
+
+  #clearTimers(): void {
+    this.#connectRetryAtMs = this.#holdAtMs = this.#keepaliveAtMs = this.#sendHoldAtMs = NEVER
+    this.#holdLeftMs = -1
+  }
+}
+
+const NO_OUTPUTS: readonly SessionOutput[] = Object.freeze([])
+
+function hasConnection(state: SessionState): boolean {
+  return state === 'OpenSent' || state === 'OpenConfirm' || state === 'Established'
+}
+
+/** Which event a fault is (RFC 4271 §8.1.5; a reached limit is AutomaticStop, §8.1.2). */
+function eventOf(error: NotificationError): FsmEvent {
+  if (error.code === 1) return 'headerError'
+  if (error.code === 2) return 'openError'
+  return error.code === 6 ? 'automaticStop' : 'updateError'
+}
+
+/** The reason as a value; an FSM error of this transition is the reason itself. */
+function explain(actions: readonly FsmAction[], reason: DownReason | string, from: SessionState): DownReason {
+  const fsmError = actions.find((action) => action.startsWith('send 5/'))
+  if (fsmError === undefined) return typeof reason === 'string' ? { kind: 'notification-sent', text: reason } : reason
+  const subcode = Number(fsmError.slice(-1))
+  const what = typeof reason === 'string' ? reason : reason.text
+  return {
+    kind: 'notification-sent',
+    code: 5,
+    subcode,
+    text: `sent ${describeNotification(5, subcode, NO_DATA)}: ${what} in ${from}`,
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * The edge of TCP: links made of sockets, and dialling. Never an unhandled 'error' event; errors become one clear line.
+ */
+import { connect, type Socket } from 'node:net'
+import { formatAddress, parseAddress } from '../net/address.js'
+import type { Attempt, Dial, DialOptions, Link, LinkEvents } from './link.js'
+
+/** Open sockets of the process's sessions, so that a stop can wait for their last octets. */
+export class OpenLinks {
+  readonly #sockets = new Set<Socket>()
+
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  add(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  /** Resolves when all are closed; what is left after `limitMs` is reset. */
+  async drain(limitMs: number): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.resetAndDestroy()
+    }, limitMs)
+    await Promise.all([...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))))
+    clearTimeout(timer)
+  }
+}
+
+class SocketLink implements Link {
+  readonly localAddress: string
+  readonly remoteAddress: string
+  readonly #socket: Socket
+  #events: LinkEvents | null = null
+  #errorText = ''
+  #ended = false
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.localAddress = canonicalAddress(socket.localAddress ?? '')
+    this.remoteAddress = canonicalAddress(socket.remoteAddress ?? '')
+    socket.setNoDelay(true)
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#errorText = errorText(error)
+    })
+    // 'end' first: with octets of ours still queued, 'close' may take long.
+    socket.once('end', () => {
+      this.#closed('the peer closed the TCP connection')
+      socket.destroy()
+    })
+    socket.once('close', () => this.#closed(this.#errorText || 'the TCP connection was closed'))
+    socket.on('drain', () => this.#events?.drained())
+  }
+
+  get pendingOctets(): number {
+    return this.#socket.writableLength
+  }
+
+  attach(events: LinkEvents): void {
+    this.#events = events
+    this.#socket.on('data', (chunk: Buffer) => this.#events?.data(chunk))
+    // A connection that died before it got an owner.
+    if (this.#socket.destroyed) process.nextTick(() => this.#closed(this.#errorText || 'the TCP connection was closed'))
+  }
+
+  write(chunks: readonly Uint8Array[], onTaken: (() => void) | null): boolean {
+    const socket = this.#socket
+    const last = chunks.length - 1
+    if (last < 0 || this.#ended || socket.destroyed) return true
+    const done = onTaken === null ? undefined : (error?: Error | null) => error || this.#ended || onTaken()
+    if (last === 0) return socket.write(chunks[0]!, done)
+    socket.cork()
+    let room = true
+    for (let i = 0; i <= last; i++) room = socket.write(chunks[i]!, i === last ? done : undefined)
+    socket.uncork()
+    return room
+  }
+
+  /** What arrives meanwhile is read and thrown away: unread octets would turn the FIN into a RST and could cost the peer our NOTIFICATION. */
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#events = null
+    const socket = this.#socket
+    if (socket.destroyed) return
+    socket.on('data', () => {})
+    socket.resume()
+    socket.end()
+    const timer = setTimeout(() => socket.resetAndDestroy(), LINGER_MS)
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  reset(): void {
+    this.#ended = true
+    this.#events = null
+    this.#socket.resetAndDestroy()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#ended) this.#socket.resume()
+  }
+
+  #closed(text: string): void {
+    const events = this.#events
+    this.#events = null
+    events?.closed(text)
+  }
+}
+
+export function socketLink(socket: Socket, open: OpenLinks): Link {
+  open.add(socket)
+  return new SocketLink(socket)
+}
+
+export function tcpDial(open: OpenLinks): Dial {
+  return (options: DialOptions, connected: (link: Link) => void, failed: (text: string) => void): Attempt => {
+    const { address, port, sourceAddress } = options
+    const source = sourceAddress === null ? {} : { localAddress: sourceAddress }
+    let over = false
+    const socket = connect({ host: address, port, noDelay: true, ...source })
+    open.add(socket)
+    const onError = (error: NodeJS.ErrnoException) => {
+      if (over) return
+      over = true
+      failed(dialErrorText(error, options))
+    }
+    socket.on('error', onError)
+    socket.once('connect', () => {
+      if (over) return
+      over = true
+      connected(new SocketLink(socket))
+    })
+    return {
+      cancel() {
+        over = true
+        socket.destroy()
+      },
+    }
+  }
+}
+
+/** Node's spelling to ours: IPv4-mapped addresses as IPv4, IPv6 as in RFC 5952, the zone kept. */
+export function canonicalAddress(text: string): string {
+  if (!text.includes(':')) return text
+  const [address = '', zone] = text.split('%')
+  try {
+    const canonical = formatAddress(parseAddress(address))
+    if (canonical.startsWith('::ffff:') && canonical.includes('.')) return canonical.slice(7)
+    return zone === undefined ? canonical : `${canonical}%${zone}`
+  } catch {
+    return text
+  }
+}
+
+function dialErrorText(error: NodeJS.ErrnoException, options: DialOptions): string {
+  const { address, port, sourceAddress } = options
+  switch (error.code) {
+    case 'EADDRNOTAVAIL':
+      return sourceAddress === null
+        ? `cannot connect to ${address}: no usable local address`
+        : `sourceAddress ${sourceAddress} is not an address of this machine: correct it or add the address`
+    case 'EINVAL':
+      return `cannot connect to ${address}${sourceAddress === null ? '' : ` from ${sourceAddress}`}: the kernel calls that combination invalid (a link-local address needs its interface: fe80::1%eth0)`
+    case 'ECONNREFUSED':
+      return `connection refused: nothing listens on ${hostPort(address, port)}`
+    default:
+      return `cannot connect to ${hostPort(address, port)}: ${errorText(error)}`
+  }
+}
+
+function errorText(error: NodeJS.ErrnoException): string {
+  const known = error.code === undefined ? undefined : ERRNO_TEXTS[error.code]
+  return known ?? error.message
+}
+
+export function hostPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+const ERRNO_TEXTS: { readonly [code: string]: string } = Object.freeze({
+  ECONNRESET: 'the TCP connection was reset by the peer',
+  EPIPE: 'the TCP connection was closed while sending',
+  ETIMEDOUT: 'timed out',
+  EHOSTUNREACH: 'no route to that host, or it does not answer',
+  ENETUNREACH: 'no route to that network',
+  EACCES: 'the kernel forbids it (a prohibit route or a firewall)',
+  EPERM: 'the kernel forbids it (a firewall)',
+  EMFILE: 'too many open files: raise the limit of open files (ulimit -n)',
+})
+
+/** How long a connection that we end may take to deliver our last octets. */
+const LINGER_MS = 2_000

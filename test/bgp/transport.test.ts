@@ -1,0 +1,196 @@
+import { connect, createServer, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { NotificationError } from '../../src/bgp/errors.js'
+import { Family } from '../../src/net/family.js'
+import { EMPTY_UPDATE, neighbor, range, TestSpeaker } from '../support/speaker.js'
+
+/** Two speakers on loopback, with the second one connecting to the first. */
+async function twoSpeakers(t: Test, more: Parameters<typeof neighbor>[0] = { name: '' }) {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  const b = new TestSpeaker({ asn: 64512, routerId: 2 })
+  t.teardown(() => Promise.all([a.manager.stop(), b.manager.stop()]))
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  const port = a.manager.listenAddresses()[0]!.port
+  a.manager.configure([neighbor({ ...more, name: 'b', address: '127.0.71.2', passive: true })])
+  b.manager.configure([
+    neighbor({ ...more, name: 'a', address: '127.0.71.1', port, sourceAddress: '127.0.71.2', connectRetryMs: 200 }),
+  ])
+  await Promise.all([a, b].map((speaker) => speaker.until('Established', () => speaker.only('established').length > 0)))
+  return { a, b, port, peerOfA: a.manager.find('b')[0]!, peerOfB: b.manager.find('a')[0]! }
+}
+
+t.test('two speakers reach Established over TCP and exchange messages', async (t) => {
+  const { a, b, peerOfA, peerOfB } = await twoSpeakers(t)
+  t.equal(peerOfA.state, 'Established')
+  t.equal(peerOfB.localAddress, '127.0.71.2')
+  t.match(peerOfA.negotiated, { as4: true, routeRefresh: true, holdTimeSeconds: 90, peerAsn: 64512, peerBgpId: 2 })
+  t.same(
+    b.only('state').map((s) => s.to),
+    ['Connect', 'OpenSent', 'OpenConfirm', 'Established'],
+  )
+  t.same(
+    a.only('state').map((s) => s.to),
+    ['Active', 'OpenSent', 'OpenConfirm', 'Established'],
+  )
+  await new Promise<void>((resolve) => peerOfB.send([EMPTY_UPDATE, EMPTY_UPDATE, EMPTY_UPDATE], resolve))
+  await a.until('three UPDATEs', () => a.only('update').length === 3)
+  t.same(a.only('update')[0]!.bytes, EMPTY_UPDATE)
+  t.equal(peerOfB.counters.sent[2], 3)
+  t.equal(peerOfA.counters.received[2], 3)
+  t.ok(peerOfA.sendRouteRefresh(Family.IPV4_UNICAST))
+  t.notOk(peerOfA.sendRouteRefresh(Family.IPV6_UNICAST), 'not negotiated')
+  await b.until('ROUTE-REFRESH', () => b.only('refresh').length === 1)
+})
+
+t.test('a stop sends Cease 6/2 with its text, and the other end comes back when there is somebody again', async (t) => {
+  const { a, b, port } = await twoSpeakers(t)
+  await a.manager.stop('maintenance')
+  await b.until('down', () => b.only('down').length === 1)
+  t.match(b.only('down')[0]!.reason, { kind: 'notification-received', code: 6, subcode: 2, text: /"maintenance"/ })
+  const again = new TestSpeaker({ asn: 64512, routerId: 1 })
+  t.teardown(() => again.manager.stop())
+  again.manager.configure([neighbor({ name: 'b', address: '127.0.71.2', passive: true })])
+  await again.manager.listen([{ address: '127.0.71.1', port }])
+  await b.until('Established again', () => b.only('established').length === 2)
+})
+
+t.test('IPv6', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  const b = new TestSpeaker({ asn: 64513, routerId: 2 })
+  t.teardown(() => Promise.all([a.manager.stop(), b.manager.stop()]))
+  await a.manager.listen([{ address: '::1', port: 0 }])
+  a.manager.configure([neighbor({ name: 'b', address: '::1', asn: 64513, passive: true })])
+  const port = a.manager.listenAddresses()[0]!.port
+  b.manager.configure([neighbor({ name: 'a', address: '::1', port, localAsn: 64513 })])
+  await b.until('Established', () => b.only('established').length === 1)
+})
+
+t.test('an IPv4 peer that comes through a listener on :: is known by its IPv4 address', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  const b = new TestSpeaker({ asn: 64512, routerId: 2 })
+  t.teardown(() => Promise.all([a.manager.stop(), b.manager.stop()]))
+  await a.manager.listen([{ address: '::', port: 0 }])
+  a.manager.configure([neighbor({ name: 'b', address: '127.0.71.2', passive: true })])
+  const port = a.manager.listenAddresses()[0]!.port
+  b.manager.configure([neighbor({ name: 'a', address: '127.0.71.1', port, sourceAddress: '127.0.71.2' })])
+  await b.until('Established', () => b.only('established').length === 1)
+  t.equal(a.manager.find('b')[0]!.state, 'Established')
+})
+
+t.test('200 peers of a range at once, each with its own object and id', async (t) => {
+  const count = 200
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  const others = Array.from({ length: count }, (_, i) => new TestSpeaker({ asn: 64512, routerId: 100 + i }))
+  t.teardown(() => Promise.all([a, ...others].map((speaker) => speaker.manager.stop())))
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  a.manager.configure([neighbor({ name: 'nodes', range: range('127.0.72.0/24') })])
+  const port = a.manager.listenAddresses()[0]!.port
+  for (const [i, other] of others.entries()) {
+    other.manager.configure([
+      neighbor({ name: 'rr', address: '127.0.71.1', port, sourceAddress: `127.0.72.${i + 1}`, connectRetryMs: 500 }),
+    ])
+  }
+  await a.until('all Established', () => a.only('established').length === count)
+  const peers = [...a.manager.peers()]
+  t.equal(peers.length, count)
+  t.equal(new Set(peers.map((peer) => peer.id)).size, count)
+  t.equal(a.manager.find('nodes').length, count)
+  t.equal(a.manager.find('nodes-127.0.72.7')[0]!.address, '127.0.72.7')
+  await Promise.all(others.map((other) => other.manager.stop()))
+  await a.until('all gone', () => a.only('dynamic').filter((one) => !one.present).length === count)
+  t.equal([...a.manager.peers()].length, 0)
+  t.equal(a.only('down').length, count)
+})
+
+t.test('connections of unknown addresses are closed, counted, and told once', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  t.teardown(() => a.manager.stop())
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  const port = a.manager.listenAddresses()[0]!.port
+  for (let i = 0; i < 5; i++) {
+    const socket = connect({ host: '127.0.71.1', port, localAddress: '127.0.71.99' })
+    socket.on('error', () => {})
+    await new Promise((resolve) => socket.once('close', resolve))
+  }
+  t.equal(a.manager.counters.unknownConnections, 5)
+  t.equal(a.facts.length, 1)
+  t.match(a.facts[0], { event: 'listener.unknown-peer', address: '127.0.71.99', text: /127\.0\.71\.99.*no neighbor/ })
+})
+
+t.test('a busy port and a foreign address are one clear line each, and what listened before still does', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  const busy = createServer()
+  t.teardown(() => Promise.all([a.manager.stop(), new Promise((resolve) => busy.close(resolve))]))
+  await new Promise<void>((resolve) => busy.listen({ host: '127.0.71.3', port: 0 }, resolve))
+  const { port } = busy.address() as { port: number }
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  const before = a.manager.listenAddresses()
+  await t.rejects(
+    a.manager.listen([
+      { address: '127.0.71.1', port: 0 },
+      { address: '127.0.71.3', port },
+    ]),
+    new RegExp(`cannot listen on 127\\.0\\.71\\.3:${port}: the port is in use`),
+  )
+  await t.rejects(a.manager.listen([{ address: '192.0.2.1', port: 17900 }]), /192\.0\.2\.1 is not an address of this/)
+  t.equal(a.manager.listenAddresses().length, before.length)
+})
+
+t.test('a refused connection and a foreign sourceAddress are said in words', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  t.teardown(() => a.manager.stop())
+  a.manager.configure([
+    neighbor({ name: 'closed', address: '127.0.71.5', port: 9 }),
+    neighbor({ name: 'foreign', address: '127.0.71.6', port: 9, sourceAddress: '192.0.2.9' }),
+  ])
+  const [closed, foreign] = [a.manager.find('closed')[0]!, a.manager.find('foreign')[0]!]
+  await a.until('both failed', () => closed.state === 'Active' && foreign.state === 'Active')
+  t.equal(closed.lastReason, 'connection refused: nothing listens on 127.0.71.5:9')
+  t.match(foreign.lastReason, /sourceAddress 192\.0\.2\.9 is not an address of this machine/)
+})
+
+t.test('a peer that stops reading: the socket fills, drained comes when it reads again', async (t) => {
+  const { b, peerOfA, peerOfB } = await twoSpeakers(t)
+  peerOfA.pauseReading()
+  const slab = new Uint8Array(23 * 2000)
+  for (let at = 0; at < slab.length; at += 23) slab.set(EMPTY_UPDATE, at)
+  let taken = 0
+  let given = 0
+  while (peerOfB.pendingOctets === 0) {
+    given++
+    peerOfB.send([slab], () => taken++)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.ok(taken < given, 'the last one is not taken')
+  peerOfA.resumeReading()
+  await b.until('drained', () => b.only('drained').length > 0)
+  t.equal(taken, given)
+  t.equal(peerOfB.pendingOctets, 0)
+})
+
+t.test('fail() inside an event ends the session with that NOTIFICATION; onTaken never comes after', async (t) => {
+  const { a, b, peerOfA, peerOfB } = await twoSpeakers(t)
+  peerOfA.fail(new NotificationError(6, 1, '100 prefixes, the limit is 10'))
+  t.match(a.only('down')[0]!.reason, { kind: 'max-prefix', code: 6, subcode: 1, text: /the limit is 10/ })
+  peerOfA.send([EMPTY_UPDATE], () => t.fail('taken after down'))
+  await b.until('down', () => b.only('down').length === 1)
+  t.match(peerOfB.lastReason, /received NOTIFICATION 6\/1/)
+  t.equal(peerOfA.negotiated, null)
+})
+
+t.test('a raw peer: garbage gets 1/1 and a closed connection', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  t.teardown(() => a.manager.stop())
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  a.manager.configure([neighbor({ name: 'raw', address: '127.0.71.8', passive: true })])
+  const { port } = a.manager.listenAddresses()[0]!
+  const received = await new Promise<Buffer>((resolve) => {
+    const socket: Socket = connect({ host: '127.0.71.1', port, localAddress: '127.0.71.8' })
+    const chunks: Buffer[] = []
+    socket.on('data', (chunk) => chunks.push(chunk))
+    socket.on('end', () => resolve(Buffer.concat(chunks)))
+    socket.write('GET / HTTP/1.1\r\nHost: example.com\r\n\r\n')
+  })
+  const notification = received.subarray(received.length - 21)
+  t.same([...notification.subarray(18)], [3, 1, 1], 'after our OPEN: Connection Not Synchronized')
+})
