@@ -72,24 +72,34 @@ export function judgeTunnel(link: LinkJson, parentMtu: number, tunnelAddress: st
   return { repairs: [], problems: problems.map((problem) => `tunnel device ${name} ${problem}`) }
 }
 
-/** Pure: MTU of the device that carries the outer packets: the one with a node address, else the smallest of those that may. 0: none found. */
-export function findParentMtu(links: readonly LinkJson[], nodeAddresses: readonly string[]): number {
-  let smallest = 0
+export interface Parent {
+  /** 0: not known. */
+  readonly mtu: number
+  /** Source of the outer packets, or null. */
+  readonly address: string | null
+}
+
+/** Pure: what carries the outer packets: the device with a node address, else the one with the smallest MTU of those that may. */
+export function findParent(links: readonly LinkJson[], nodeAddresses: readonly string[]): Parent {
+  const node = nodeAddresses.find((address) => !address.includes(':')) ?? null
+  let found: Parent = { mtu: 0, address: node }
   for (const link of links) {
     const addresses = (link.addr_info ?? []).filter((one) => one.family === 'inet' && one.scope === 'global')
-    if (addresses.some((one) => one.local !== undefined && nodeAddresses.includes(one.local))) return link.mtu
-    const carries = addresses.some((one) => one.prefixlen !== 32)
-    if (!carries || !link.flags.includes('UP') || link.flags.includes('LOOPBACK')) continue
-    if (smallest === 0 || link.mtu < smallest) smallest = link.mtu
+    if (link.flags.includes('LOOPBACK') || !link.flags.includes('UP')) continue
+    const own = addresses.find((one) => one.local !== undefined && nodeAddresses.includes(one.local))
+    if (own !== undefined) return { mtu: link.mtu, address: own.local! }
+    const subnet = addresses.find((one) => one.prefixlen !== 32)
+    if (subnet === undefined || (found.mtu > 0 && found.mtu <= link.mtu)) continue
+    found = { mtu: link.mtu, address: node ?? subnet.local ?? null }
   }
-  return smallest
+  return found
 }
 
 /** `first`: rejects with a FibError where there cannot be a tunnel; later calls only log. */
 export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rules: HopRules) => Promise<void> {
   const before = netnsArgs(options.netns)
   let said = ''
-  let parentMtu = 0
+  let parent: Parent = { mtu: 0, address: null }
   let parentReadMs = Number.NEGATIVE_INFINITY
 
   async function show(device: string | null): Promise<readonly LinkJson[]> {
@@ -104,30 +114,32 @@ export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rul
   }
 
   async function make(device: string): Promise<void> {
-    const added = await runIp([...before, ...`link add name ${device} type ipip local any remote any`.split(' ')])
+    // tunl0 takes what no other device claims; a device beside it has to name the address that the other nodes send to (as Flannel's does).
+    const local = device === FALLBACK_DEVICE ? 'any' : (parent.address ?? 'any')
+    const words = `link add name ${device} type ipip local ${local} remote any`
+    const added = await runIp([...before, ...words.split(' ')])
+    if (added.status !== 0 && (device !== FALLBACK_DEVICE || !/File exists/i.test(added.stderr))) {
+      throw new FibError(explainMissing(device, local, added.stderr))
+    }
     // Loading the module makes tunl0 by itself, and the request for it then finds it there.
-    if (added.status !== 0 && !/File exists/i.test(added.stderr))
-      throw new FibError(explainMissing(device, added.stderr))
     const marked = await runIp([...before, 'link', 'set', 'dev', device, 'alias', ALIAS])
     if (marked.status !== 0) throw new FibError(`tunnel device ${device} cannot be set up: ${marked.stderr}`)
     options.log({ event: 'notice', fields: { text: `made the tunnel device ${device} (IPIP)` } })
   }
 
   async function keep(device: string): Promise<void> {
+    if (performance.now() - parentReadMs > PARENT_READ_MS) {
+      parentReadMs = performance.now()
+      const others = (await show(null)).filter((one) => one.ifname !== device)
+      parent = findParent(others, options.nodeAddresses)
+    }
     let link = (await show(device))[0]
     if (link === undefined) {
       await make(device)
       link = (await show(device))[0]
       if (link === undefined) throw new FibError(`tunnel device ${device} is not there after it was made`)
     }
-    if (performance.now() - parentReadMs > PARENT_READ_MS) {
-      parentReadMs = performance.now()
-      parentMtu = findParentMtu(
-        (await show(null)).filter((one) => one.ifname !== device),
-        options.nodeAddresses,
-      )
-    }
-    const verdict = judgeTunnel(link, parentMtu, options.tunnelAddress)
+    const verdict = judgeTunnel(link, parent.mtu, options.tunnelAddress)
     for (const repair of verdict.repairs) {
       const result = await runIp([...before, ...repair.split(' ')])
       if (result.status !== 0) throw new FibError(`ip ${repair}: ${result.stderr}`)
@@ -156,7 +168,10 @@ export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rul
   }
 }
 
-function explainMissing(device: string, words: string): string {
+function explainMissing(device: string, local: string, words: string): string {
+  if (/File exists/i.test(words)) {
+    return `tunnel device ${device} cannot be made: there is another IPIP device with local address ${local} (ip link show type ipip); set fib.tunnelDevice to its name`
+  }
   if (!/Unknown device type|not supported|No such device/i.test(words)) {
     return `tunnel device ${device} cannot be made: ip says '${words.slice(0, 200)}'`
   }
@@ -168,6 +183,8 @@ function explainMissing(device: string, words: string): string {
 
 /** Marks devices that we made. */
 const ALIAS = 'nodebgp'
+/** Made by the module ipip in every network namespace. */
+const FALLBACK_DEVICE = 'tunl0'
 /** Octets of the outer IPv4 header. */
 const IPIP_OVERHEAD = 20
 const PARENT_READ_MS = 30_000

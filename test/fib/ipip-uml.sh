@@ -1,0 +1,84 @@
+# Guest script of ipip-uml.test.ts: two nodes on one link with a pod behind each; our FIB writes the routes between them.
+# Needs FIB_NODE (the compiled uml-node.js) and NODE (the program node). Leaves what it saw in $OUT; the test judges it.
+set -u
+for name in n1 n2 p1 p2; do
+  ip netns add $name
+  ip -n $name link set lo up
+done
+ip -n n1 link add eth0 type veth peer name eth0 netns n2
+for i in 1 2; do
+  n=n$i
+  ip -n $n link set eth0 up
+  ip -n $n addr add 192.168.0.$i/24 dev eth0
+  # A second address of the node that its neighbour reaches through a gateway only: another subnet.
+  ip -n $n addr add 10.0.$i.$i/32 dev lo
+  ip -n $n link add cali$i type veth peer name eth0 netns p$i
+  ip -n $n link set cali$i up
+  ip -n $n route add 10.244.$i.2/32 dev cali$i
+  ip -n p$i link set eth0 up
+  ip -n p$i addr add 10.244.$i.2/32 dev eth0
+  ip -n p$i route add 169.254.1.1 dev eth0
+  ip -n p$i route add default via 169.254.1.1 dev eth0
+  ip netns exec $n sh -c "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/cali$i/proxy_arp
+    echo 0 >/proc/sys/net/ipv4/neigh/cali$i/proxy_delay; echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
+    for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >\$f; done"
+  # Proxy ARP answers for 169.254.1.1 only where it has a route to it.
+  ip -n $n route add default via 192.168.0.254
+done
+ip -n n1 route add 10.0.2.2/32 via 192.168.0.2
+ip -n n2 route add 10.0.1.1/32 via 192.168.0.1
+
+# start NAME NAMESPACE JOB: waits for `ready` or the end of the process.
+start() {
+  ip netns exec "$2" "$NODE" "$FIB_NODE" "$3" >"$OUT/$1.log" 2>&1 &
+  pids="$pids $!"
+  while ! grep -q '^ready' "$OUT/$1.log" && kill -0 $! 2>/dev/null; do sleep 0.1; done
+}
+stop() {
+  kill $pids 2>/dev/null
+  wait $pids
+  pids=
+}
+pids=
+
+echo '--- the tunnel device of somebody else, as Felix sets it up'
+for i in 1 2; do
+  ip -n n$i link set tunl0 up mtu 1480
+  ip -n n$i addr add 10.244.$i.1/32 dev tunl0
+done
+start a1 n1 '{"options":{"encapsulation":"ipip"},"routes":{"10.244.2.0/26":["192.168.0.2"],"10.245.0.0/26":["192.168.0.2","192.168.0.3"]}}'
+start a2 n2 '{"options":{"encapsulation":"ipip"},"routes":{"10.244.1.0/26":["192.168.0.1"]}}'
+ip -n n1 route show proto 179 >"$OUT/a-routes"
+ip -n n1 -j -s link show tunl0 >"$OUT/a-before"
+ip netns exec n2 timeout 20 tcpdump -i eth0 -n -c 2 ip proto 4 >"$OUT/a-packets" 2>&1 &
+dump=$!
+while ! grep -q listening "$OUT/a-packets" && kill -0 $dump 2>/dev/null; do sleep 0.1; done
+ip netns exec p1 ping -c 5 -i 0.2 -W 2 10.244.2.2 >"$OUT/a-ping"
+echo $? >"$OUT/a-ping-status"
+wait $dump
+ip -n n1 -j -s link show tunl0 >"$OUT/a-after"
+ip -n n1 link set tunl0 down
+for i in $(seq 100); do grep -q 'is down' "$OUT/a1.log" && break; sleep 0.1; done
+ip -n n1 link set tunl0 up
+for i in $(seq 100); do ip -n n1 route show proto 179 | grep -q 10.244.2.0/26 && break; sleep 0.1; done
+ip -n n1 route show proto 179 >"$OUT/a-routes-again"
+stop
+ip -n n1 route show proto 179 >"$OUT/a-routes-end"
+ip -n n1 -j -d addr show tunl0 >"$OUT/a-device-end"
+
+echo '--- a tunnel device that we make, only across subnets'
+for i in 1 2; do ip -n n$i link set tunl0 down; done
+start b1 n1 '{"options":{"encapsulation":"ipip-cross-subnet","tunnelDevice":"nb0","tunnelAddress":"10.244.1.0/32","nodeAddresses":["10.0.1.1"]},
+  "routes":{"10.244.2.0/26":["10.0.2.2"],"10.245.0.0/26":["192.168.0.2"]}}'
+start b2 n2 '{"options":{"encapsulation":"ipip-cross-subnet","tunnelDevice":"nb0","tunnelAddress":"10.244.2.0/32","nodeAddresses":["10.0.2.2"]},
+  "routes":{"10.244.1.0/26":["10.0.1.1"]}}'
+ip -n n1 route show proto 179 >"$OUT/b-routes"
+ip netns exec p1 ping -c 3 -i 0.2 -W 2 10.244.2.2 >"$OUT/b-ping"
+echo $? >"$OUT/b-ping-status"
+ip -n n1 -j -s -d addr show nb0 >"$OUT/b-device"
+ip -n n1 link set nb0 down mtu 1300
+for i in $(seq 100); do ip -n n1 route show proto 179 | grep -q nb0 && break; sleep 0.1; done
+ip -n n1 -j -d addr show nb0 >"$OUT/b-device-again"
+ip -n n1 route show proto 179 >"$OUT/b-routes-again"
+stop
+exit 0
