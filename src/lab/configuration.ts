@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
-import { nodeRange, POD_RANGE, peersOf, type Rack, SERVICE_PREFIX, type Speaker } from './plan.js'
+import { CLUSTER_AS, nodeRange, POD_RANGE, peersOf, type Rack, SERVICE_PREFIX, type Speaker } from './plan.js'
 
 export function configFile(folder: string, speaker: Speaker): string {
   return join(folder, `${speaker.name}.yaml`)
@@ -12,10 +12,10 @@ export function socketFile(folder: string, speaker: Speaker): string {
   return join(folder, `${speaker.name}.sock`)
 }
 
-/** Text of the file. `example` is the text of bgp.example.yaml. */
-export function renderConfig(example: string, rack: Rack, speaker: Speaker, folder: string): string {
-  const base: Record<string, unknown> = parse(example)
-  const { templates: _unused, reflector: _replaced, ...kept } = base
+/** Text of the file. `text` is that of bgp.example.yaml. Throws when the example lacks a neighbour or policy that is built upon. */
+export function renderConfig(text: string, rack: Rack, speaker: Speaker, folder: string): string {
+  const example = parse(text) as Example
+  const { reflector: _onlyOnReflectors, templates, ...kept } = example
   const config = {
     ...kept,
     asn: speaker.asn,
@@ -25,67 +25,87 @@ export function renderConfig(example: string, rack: Rack, speaker: Speaker, fold
     api: { socket: socketFile(folder, speaker) },
     ...(speaker.role === 'reflector' ? { reflector: { clusterId: CLUSTER_ID } } : {}),
     originate: originate(rack, speaker),
-    neighbors: neighbors(rack, speaker),
-    policies: policies(rack, speaker),
-    fib: fib(rack, base['fib']),
+    templates: { ...templates, lab: { holdTime: '9s', connectRetry: '1s' } },
+    neighbors: neighbors(example, rack, speaker),
+    policies: policies(example, rack, speaker),
+    fib: {
+      ...example.fib,
+      driver: rack.mode === 'kernel' ? 'auto' : 'memory',
+      accept: [POD_RANGE, SERVICE_PREFIX],
+    },
   }
   return `# ${speaker.name} of the lab, made from bgp.example.yaml\n${stringify(config)}`
 }
 
-function originate(rack: Rack, speaker: Speaker): unknown[] {
-  if (speaker.prefix === null) return []
-  return [
-    { prefix: speaker.prefix, blackhole: true, ...(rack.mode === 'loopback' ? { nextHop: speaker.nextHop } : {}) },
-  ]
+/** The parts of the example that are built upon. */
+interface Example extends Settings {
+  readonly templates?: Settings
+  readonly neighbors: readonly Settings[]
+  readonly policies: Readonly<Record<string, readonly Statement[]>>
+  readonly fib: Settings
+}
+type Settings = Readonly<Record<string, unknown>>
+interface Statement {
+  readonly match?: Settings
+  readonly set?: Settings
+  readonly action: string
 }
 
-function neighbors(rack: Rack, speaker: Speaker): unknown[] {
-  const common = {
-    ...TIMERS,
-    ...(rack.mode === 'loopback' ? { sourceAddress: speaker.address } : {}),
+function originate(rack: Rack, speaker: Speaker): Settings[] {
+  if (speaker.prefix === null) return []
+  // The memory FIB writes no blackholes, and 127/8 is no next hop.
+  const how = rack.mode === 'kernel' ? { blackhole: true } : { nextHop: speaker.nextHop }
+  return [{ prefix: speaker.prefix, ...how }]
+}
+
+function neighbors(example: Example, rack: Rack, speaker: Speaker): Settings[] {
+  const source = rack.mode === 'loopback' ? { sourceAddress: speaker.address } : {}
+  const single = (other: Speaker): Settings => {
+    const {
+      families: _asTheAddress,
+      description: _ofAnotherPlace,
+      ...base
+    } = neighbor(example, other.role === 'tor' ? 'tor-a' : 'rr-1')
+    const { name, address, asn } = other
+    return { ...base, use: 'lab', name, address, port: rack.port, asn, ...source }
   }
-  const single = (other: Speaker): Record<string, unknown> => ({
-    name: other.name,
-    address: other.address,
-    port: rack.port,
-    asn: other.asn,
-    ...common,
-  })
-  if (speaker.role === 'node') {
-    return peersOf(rack, speaker).map((other) =>
-      other.role === 'tor' ? { ...single(other), import: 'from-tor', export: 'pods' } : single(other),
-    )
-  }
-  const nodes = { name: 'nodes', range: nodeRange(rack), passive: true, ...TIMERS }
-  const asn = rack.speakers.find((other) => other.role === 'node')?.asn
-  if (speaker.role === 'tor') return [{ ...nodes, asn, import: 'pods', export: 'services' }]
-  const reflectors = peersOf(rack, speaker).filter((other) => other.role === 'reflector')
-  return [...reflectors.map(single), { ...nodes, asn, reflectorClient: true }]
+  const peers = peersOf(rack, speaker)
+  if (speaker.role === 'node') return peers.map(single)
+  const { reflectorClient, ...base } = neighbor(example, 'nodes')
+  const nodes = { ...base, use: 'lab', range: nodeRange(rack), asn: CLUSTER_AS }
+  if (speaker.role === 'tor') return [{ ...nodes, import: 'pods', export: 'services' }]
+  return [...peers.filter((other) => other.role === 'reflector').map(single), { ...nodes, reflectorClient }]
 }
 
 /** RFC 8212: nothing is exchanged with the other AS without these. On loopback they also replace the session's address as next hop. */
-function policies(rack: Rack, speaker: Speaker): Record<string, unknown> {
-  const pods = { in: POD_RANGE, length: { min: 26, max: 32 } }
-  const set = rack.mode === 'loopback' ? { set: { nextHop: speaker.nextHop } } : {}
+function policies(example: Example, rack: Rack, speaker: Speaker): Settings {
+  const own = rack.mode === 'loopback' ? { nextHop: speaker.nextHop } : {}
+  const [fromTor, ...fromTorRest] = policy(example, 'from-tor')
+  const [pods, ...podsRest] = policy(example, 'pods')
+  if (speaker.role === 'reflector') return example.policies
   if (speaker.role === 'node') {
     return {
-      'from-tor': [{ match: { prefix: SERVICE_PREFIX }, action: 'accept' }, { action: 'reject' }],
-      pods: [{ match: { prefix: pods }, ...set, action: 'accept' }, { action: 'reject' }],
+      'from-tor': [{ ...fromTor, match: { ...fromTor.match, prefix: SERVICE_PREFIX } }, ...fromTorRest],
+      pods: [{ ...pods, set: { ...pods.set, ...own } }, ...podsRest],
     }
   }
-  if (speaker.role === 'reflector') return {}
   return {
-    pods: [{ match: { prefix: pods }, action: 'accept' }, { action: 'reject' }],
-    services: [{ match: { prefix: SERVICE_PREFIX }, ...set, action: 'accept' }, { action: 'reject' }],
+    pods: [pods, ...podsRest],
+    services: [{ match: { prefix: SERVICE_PREFIX }, set: own, action: 'accept' }],
   }
 }
 
-function fib(rack: Rack, example: unknown): Record<string, unknown> {
-  const base = typeof example === 'object' && example !== null ? example : {}
-  return { ...base, driver: rack.mode === 'kernel' ? 'auto' : 'memory', accept: [POD_RANGE, SERVICE_PREFIX] }
+function neighbor(example: Example, name: string): Settings {
+  const found = example.neighbors.find((one) => one['name'] === name)
+  if (found === undefined) throw new Error(`bgp.example.yaml has no neighbour ${name}, which the lab builds upon`)
+  return found
+}
+
+function policy(example: Example, name: string): [Statement, ...Statement[]] {
+  const [first, ...rest] = example.policies[name] ?? []
+  if (first === undefined) throw new Error(`bgp.example.yaml has no policy ${name}, which the lab builds upon`)
+  return [first, ...rest]
 }
 
 /** Both reflectors are one cluster. */
 const CLUSTER_ID = '192.168.0.11'
-/** Short, so that the lab converges and notices losses quickly. */
-const TIMERS = { holdTime: '9s', connectRetry: '1s' }
