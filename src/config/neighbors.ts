@@ -12,6 +12,7 @@ import type { MergedKeys, Templates } from './templates.js'
 import type { ListenAddress, NeighborConfig, PrefixText } from './types.js'
 
 export interface NeighborContext {
+  /** 0 where the file's own has a fault: then nothing is said about internal and external neighbours. */
   readonly asn: number
   readonly listen: readonly ListenAddress[]
   readonly isReflector: boolean
@@ -135,7 +136,7 @@ function checkRole(neighbor: NeighborConfig, { at }: MergedKeys, { isReflector, 
       'reflectorClient needs a reflector: add reflector: { clusterId: … } at the top, or remove this key',
     )
   }
-  if (neighbor.reflectorClient && neighbor.ebgp) {
+  if (neighbor.reflectorClient && neighbor.ebgp && neighbor.localAsn !== 0) {
     report.problem(
       at('reflectorClient'),
       `reflectorClient is for neighbours in our own AS; ${neighbor.name} is in AS ${neighbor.asn}, and we are AS ${neighbor.localAsn}`,
@@ -187,7 +188,8 @@ function checkConnection(
     )
   }
   const waits = neighbor.passive && !neighbor.shutdown
-  const reachable = listen.some((entry) => entry.address.includes(':') === (family === 1))
+  // A socket on :: takes IPv4 connections, too.
+  const reachable = listen.some((entry) => entry.address === '::' || entry.address.includes(':') === (family === 1))
   if (waits && !reachable) {
     const what = neighbor.range === null ? 'is passive' : 'is a range'
     const fix =

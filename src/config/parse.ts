@@ -57,7 +57,6 @@ function buildConfig(
 
   const templates = new Templates(entriesOf(value['templates']), report)
   const written = Array.isArray(value['neighbors']) ? value['neighbors'] : []
-  // Without a sound asn nothing can be said about eBGP; 0 makes every neighbour external, and the file is refused in any case.
   const context = { asn: asn ?? 0, listen, isReflector: value['reflector'] !== undefined, templates, report }
   const neighbors = buildNeighbors(written, context)
   const policies = buildPolicies(entriesOf(value['policies']), report)
