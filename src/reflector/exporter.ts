@@ -1,0 +1,184 @@
+/**
+ * What a group sends for a received set: policy, rules and encoding, memoised per (set, source kind, BGP identifier of the source where it becomes
+ * ORIGINATOR_ID, source itself where the policy reads it, verdict). The memo of a set goes when its id is freed.
+ */
+import { encodePathAttributes } from '../bgp/attributes/encode.js'
+import { HEADER_OCTETS } from '../bgp/message/message.js'
+import { Family } from '../net/family.js'
+import type { AttributeSet } from '../rib/attribute-set.js'
+import type { AttributeStore } from '../rib/attribute-store.js'
+import { applyEdits } from '../rib/policy.js'
+import type { CompiledPolicy, PolicyVerdict } from '../rib/policy-types.js'
+import type { PrefixTable } from '../rib/prefix-table.js'
+import { type RibSource, SourceKind } from '../rib/source.js'
+import { NO_NEXT_HOP, type OutSet, type OutSetTable } from './out-set.js'
+import { communityForbids, type ExportRules, mayAdvertise, outgoingAttributes, reflectOctets } from './reflect.js'
+
+export interface ExporterOptions extends ExportRules {
+  readonly family: Family
+  readonly as4: boolean
+  readonly maxMessageOctets: number
+  /** null: everything goes out; 'none': nothing, external peers without policy (RFC 8212). */
+  readonly exportPolicy: CompiledPolicy | 'none' | null
+}
+
+class Memo {
+  sourceKind = 0
+  originator = 0
+  sourceIndex = -1
+  candidates = 0
+  /** By verdict id (0 without a policy): null for "not sent". */
+  readonly results: (OutSet | null | undefined)[] = []
+  next: Memo | undefined = undefined
+}
+
+export class Exporter {
+  readonly options: ExporterOptions
+  readonly #store: AttributeStore
+  readonly #outSets: OutSetTable
+  readonly #policy: CompiledPolicy | null
+  readonly #memos: (Memo | undefined)[] = []
+
+  constructor(options: ExporterOptions, store: AttributeStore, outSets: OutSetTable) {
+    this.options = options
+    this.#store = store
+    this.#outSets = outSets
+    this.#policy = options.exportPolicy === 'none' ? null : options.exportPolicy
+  }
+
+  /** The out set of a winner, or null when this group does not hear it. Held by the memo: retain it to keep it. */
+  outgoing(set: AttributeSet, source: RibSource, prefixes: PrefixTable, prefix: number): OutSet | null {
+    const { kind } = source.options
+    if (!mayAdvertise(kind, this.options.kind) || this.options.exportPolicy === 'none') return null
+    const memo = this.#memoOf(set, source)
+    const policy = this.#policy
+    if (policy === null) {
+      const known = memo.results[0]
+      return known === undefined ? this.#compute(memo, set, source, null) : known
+    }
+    const verdict = this.#verdict(policy, memo.candidates, prefixes, prefix)
+    const known = memo.results[verdict.id]
+    return known === undefined ? this.#compute(memo, set, source, verdict) : known
+  }
+
+  /** Why a route is or is not sent to this group, in words; for `explain`. Null: it is sent. */
+  refusal(set: AttributeSet, source: RibSource, prefixes: PrefixTable, prefix: number): string | null {
+    const { options } = this
+    if (!mayAdvertise(source.options.kind, options.kind))
+      return 'internal route of a non-client: goes to clients and external peers only (RFC 4456 §6)'
+    if (options.exportPolicy === 'none') return 'external peer without export policy: nothing is sent (RFC 8212)'
+    if (communityForbids(set.communityBits, options.kind)) return 'a well-known community forbids it (RFC 1997)'
+    if (this.#policy !== null) {
+      const candidates = this.#policy.evaluateAttributes(
+        this.#store.attributes(set),
+        options.family,
+        source.policySource,
+      )
+      const verdict = this.#verdict(this.#policy, candidates, prefixes, prefix)
+      if (!verdict.accept) return `${verdict.text}`
+    }
+    return this.outgoing(set, source, prefixes, prefix) === null
+      ? 'no next hop of this family, or attributes that do not fit into a message'
+      : null
+  }
+
+  /** The id of a set is about to be reused. */
+  forget(setId: number): void {
+    for (let memo = this.#memos[setId]; memo !== undefined; memo = memo.next) this.#drop(memo)
+    if (this.#memos[setId] !== undefined) this.#memos[setId] = undefined
+  }
+
+  close(): void {
+    for (const first of this.#memos) for (let memo = first; memo !== undefined; memo = memo.next) this.#drop(memo)
+    this.#memos.length = 0
+  }
+
+  #drop(memo: Memo): void {
+    for (const result of memo.results) if (result != null) this.#outSets.release(result)
+  }
+
+  #memoOf(set: AttributeSet, source: RibSource): Memo {
+    const { kind, bgpId } = source.options
+    const reflects =
+      this.options.kind !== SourceKind.EBGP && (kind === SourceKind.CLIENT || kind === SourceKind.NON_CLIENT)
+    const originator = reflects && !set.hasOriginator ? bgpId : 0
+    const sourceIndex = this.#policy?.readsSource === true ? source.index : -1
+    const first = this.#memos[set.id]
+    for (let memo = first; memo !== undefined; memo = memo.next) {
+      if (memo.sourceKind === kind && memo.originator === originator && memo.sourceIndex === sourceIndex) return memo
+    }
+    const memo = new Memo()
+    memo.sourceKind = kind
+    memo.originator = originator
+    memo.sourceIndex = sourceIndex
+    memo.next = first
+    if (this.#policy !== null)
+      memo.candidates = this.#policy.evaluateAttributes(
+        this.#store.attributes(set),
+        this.options.family,
+        source.policySource,
+      )
+    while (this.#memos.length < set.id) this.#memos.push(undefined)
+    this.#memos[set.id] = memo
+    return memo
+  }
+
+  #verdict(policy: CompiledPolicy, candidates: number, prefixes: PrefixTable, prefix: number): PolicyVerdict {
+    const { family } = this.options
+    return policy.evaluatePrefix(
+      candidates,
+      family,
+      prefixes.word0(prefix),
+      prefixes.word(prefix, 1),
+      prefixes.word(prefix, 2),
+      prefixes.word(prefix, 3),
+      prefixes.lengthOf(prefix),
+    )
+  }
+
+  #compute(memo: Memo, set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | null {
+    const result = verdict !== null && !verdict.accept ? null : this.#encode(set, source, verdict)
+    memo.results[verdict?.id ?? 0] = result
+    return result
+  }
+
+  #encode(set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | null {
+    const { options } = this
+    if (communityForbids(set.communityBits, options.kind)) return null
+    const edits = verdict?.edits ?? null
+    const { kind, bgpId } = source.options
+    const mp = options.family !== Family.IPV4_UNICAST
+    if (
+      edits === null &&
+      !mp &&
+      options.as4 &&
+      options.sendCommunities &&
+      options.kind !== SourceKind.EBGP &&
+      set.fault === null
+    ) {
+      if ((kind === SourceKind.CLIENT || kind === SourceKind.NON_CLIENT) && set.decodeClass === REFLECTABLE) {
+        const length = reflectOctets(this.#store.octets(set), bgpId, options.clusterId, SCRATCH)
+        if (length >= 0) return this.#fits(length, 0) ? this.#outSets.intern(SCRATCH, length, NO_NEXT_HOP) : null
+      }
+    }
+    let attributes = this.#store.attributes(set)
+    if (edits !== null) attributes = applyEdits(attributes, edits, { nextHop: options.selfNextHop })
+    attributes = outgoingAttributes(attributes, { kind, bgpId }, options, edits)
+    const { nextHop } = attributes
+    if (nextHop === null || (mp ? nextHop.length !== 16 && nextHop.length !== 32 : nextHop.length !== 4)) return null
+    const octets = encodePathAttributes(attributes, { as4: options.as4, nextHopAttribute: !mp })
+    if (!this.#fits(octets.length, mp ? nextHop.length : 0)) return null
+    return this.#outSets.intern(octets, octets.length, mp ? Uint8Array.from(nextHop) : NO_NEXT_HOP)
+  }
+
+  /** One prefix of full length fits beside the attributes into a message. */
+  #fits(attributeOctets: number, nextHopOctets: number): boolean {
+    const mpReach = nextHopOctets === 0 ? 0 : 9 + nextHopOctets
+    const longest = this.options.family === Family.IPV4_UNICAST ? 5 : 17
+    return HEADER_OCTETS + 4 + attributeOctets + mpReach + longest <= this.options.maxMessageOctets
+  }
+}
+
+/** Decode class of what an internal 4-octet peer sent with a NEXT_HOP attribute: DecodeBits.AS4 alone. */
+const REFLECTABLE = 1
+const SCRATCH = new Uint8Array(1 << 17)

@@ -1,0 +1,202 @@
+/**
+ * Who hears a route, and what is changed on the way out (RFC 4271 §5, §9.2; RFC 4456 §6, §8).
+ *
+ * A client's route goes to clients, non-clients and external peers; a non-client's to clients and external peers; own and external routes to all.
+ * Without a reflector role there are no clients, so internal routes go to external peers only.
+ */
+import { prependAs } from '../bgp/attributes/as-path.js'
+import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
+import { CommunityBits } from '../rib/attribute-set.js'
+import type { AttributeEdits } from '../rib/policy-types.js'
+import { SourceKind } from '../rib/source.js'
+
+export type PeerKind = typeof SourceKind.EBGP | typeof SourceKind.CLIENT | typeof SourceKind.NON_CLIENT
+
+export function mayAdvertise(source: SourceKind, target: PeerKind): boolean {
+  return source !== SourceKind.NON_CLIENT || target !== SourceKind.NON_CLIENT
+}
+
+/** A well-known community of the route forbids this export (RFC 1997). */
+export function communityForbids(communityBits: number, target: PeerKind): boolean {
+  if (communityBits === 0) return false
+  if ((communityBits & CommunityBits.NO_ADVERTISE) !== 0) return true
+  return (
+    target === SourceKind.EBGP && (communityBits & (CommunityBits.NO_EXPORT | CommunityBits.NO_EXPORT_SUBCONFED)) !== 0
+  )
+}
+
+/** What an update group does to the routes it sends; the same for all its members. */
+export interface ExportRules {
+  readonly kind: PeerKind
+  /** The AS that the peers take us for. */
+  readonly localAsn: number
+  /** u32: ours, in front of CLUSTER_LIST. */
+  readonly clusterId: number
+  /** 4 or 16 octets: the session's own address in this family; null where there is none. */
+  readonly selfNextHop: Uint8Array | null
+  readonly nextHopSelf: boolean
+  readonly nextHopKeep: boolean
+  readonly sendCommunities: boolean
+}
+
+/** Where the route came from, as far as the outgoing attributes depend on it. */
+export interface ExportSource {
+  readonly kind: SourceKind
+  /** u32: becomes ORIGINATOR_ID where there is none (RFC 4456 §8). */
+  readonly bgpId: number
+}
+
+/** The attributes as the group sends them. `edits`, of the export policy, are applied already; they are passed for what they fix. */
+export function outgoingAttributes(
+  attributes: PathAttributes,
+  source: ExportSource,
+  rules: ExportRules,
+  edits: AttributeEdits | null,
+): PathAttributes {
+  const out =
+    rules.kind === SourceKind.EBGP
+      ? toExternal(attributes, source, rules, edits)
+      : toInternal(attributes, source, rules, edits)
+  return rules.sendCommunities ? out : { ...out, communities: null, extCommunities: null, largeCommunities: null }
+}
+
+function toExternal(
+  attributes: PathAttributes,
+  source: ExportSource,
+  rules: ExportRules,
+  edits: AttributeEdits | null,
+): PathAttributes {
+  const keepsMed = source.kind === SourceKind.LOCAL || (edits !== null && edits.med !== null)
+  const keepsNextHop =
+    rules.nextHopKeep || edits?.nextHop != null || (source.kind === SourceKind.LOCAL && attributes.nextHop !== null)
+  return {
+    ...attributes,
+    asPath: prependAs(attributes.asPath ?? EMPTY, [rules.localAsn]),
+    nextHop: keepsNextHop ? (attributes.nextHop ?? rules.selfNextHop) : rules.selfNextHop,
+    med: keepsMed ? attributes.med : -1,
+    localPref: -1,
+    originatorId: -1,
+    clusterList: null,
+    extCommunities: attributes.extCommunities === null ? null : transitiveOnly(attributes.extCommunities),
+  }
+}
+
+function toInternal(
+  attributes: PathAttributes,
+  source: ExportSource,
+  rules: ExportRules,
+  edits: AttributeEdits | null,
+): PathAttributes {
+  const localPref = attributes.localPref < 0 ? DEFAULT_LOCAL_PREF : attributes.localPref
+  const asPath = attributes.asPath ?? EMPTY
+  const internal = source.kind === SourceKind.CLIENT || source.kind === SourceKind.NON_CLIENT
+  if (!internal) {
+    const self =
+      attributes.nextHop === null || (rules.nextHopSelf && source.kind === SourceKind.EBGP && edits?.nextHop == null)
+    return { ...attributes, asPath, localPref, nextHop: self ? rules.selfNextHop : attributes.nextHop }
+  }
+  return {
+    ...attributes,
+    asPath,
+    localPref,
+    originatorId: attributes.originatorId >= 0 ? attributes.originatorId : source.bgpId,
+    clusterList: prependCluster(attributes.clusterList, rules.clusterId),
+  }
+}
+
+export function prependCluster(list: Uint8Array | null, clusterId: number): Uint8Array {
+  const out = new Uint8Array(4 + (list?.length ?? 0))
+  out[0] = clusterId >>> 24
+  out[1] = clusterId >>> 16
+  out[2] = clusterId >>> 8
+  out[3] = clusterId
+  if (list !== null) out.set(list, 4)
+  return out
+}
+
+/** Extended communities whose type does not have the non-transitive bit (RFC 4360 §2, §6); null when none is left. */
+function transitiveOnly(communities: Uint8Array): Uint8Array | null {
+  const kept: number[] = []
+  for (let at = 0; at + 8 <= communities.length; at += 8) {
+    if ((communities[at]! & 0x40) === 0) for (let i = 0; i < 8; i++) kept.push(communities[at + i]!)
+  }
+  return kept.length === 0 ? null : Uint8Array.from(kept)
+}
+
+/**
+ * The short cut for a reflected route with nothing unusual: its octets with ORIGINATOR_ID and CLUSTER_LIST put in their places, without decoding.
+ * Writes into `target` and returns the length, or -1 where the octets are not in the canonical form that the encoder would give them.
+ * It replaces decode, change and encode: bench/reflect has the figures.
+ */
+export function reflectOctets(octets: Uint8Array, originatorId: number, clusterId: number, target: Uint8Array): number {
+  let out = 0
+  let last = 0
+  let hasLocalPref = false
+  let originatorDone = false
+  let clusterDone = false
+  let at = 0
+  while (at < octets.length) {
+    const flags = octets[at]!
+    const type = octets[at + 1]!
+    if (type <= last || type > 32 || CANONICAL_FLAGS[type] === 0 || (flags & 0xef) !== CANONICAL_FLAGS[type]) return -1
+    const extended = (flags & 0x10) !== 0
+    const length = extended ? (octets[at + 2]! << 8) | octets[at + 3]! : octets[at + 2]!
+    if (extended && length < 256) return -1
+    const end = at + (extended ? 4 : 3) + length
+    if (end > octets.length) return -1
+    if (type === 5) hasLocalPref = true
+    if (!originatorDone && type >= 9) {
+      if (type !== 9) out = writeOriginator(originatorId, target, out)
+      originatorDone = true
+    }
+    if (type === 10) {
+      if (extended || length > 251) return -1
+      out = writeCluster(clusterId, octets, at + 3, end, target, out)
+      clusterDone = true
+    } else {
+      if (!clusterDone && type > 10) {
+        out = writeCluster(clusterId, octets, 0, 0, target, out)
+        clusterDone = true
+      }
+      for (let i = at; i < end; i++) target[out++] = octets[i]!
+    }
+    last = type
+    at = end
+  }
+  if (!hasLocalPref) return -1
+  if (!originatorDone) out = writeOriginator(originatorId, target, out)
+  if (!clusterDone) out = writeCluster(clusterId, octets, 0, 0, target, out)
+  return out
+}
+
+function writeOriginator(id: number, target: Uint8Array, at: number): number {
+  target[at++] = 0x80
+  target[at++] = 9
+  target[at++] = 4
+  return writeWord(id, target, at)
+}
+
+function writeCluster(id: number, list: Uint8Array, from: number, to: number, target: Uint8Array, at: number): number {
+  target[at++] = 0x80
+  target[at++] = 10
+  target[at++] = 4 + to - from
+  at = writeWord(id, target, at)
+  for (let i = from; i < to; i++) target[at++] = list[i]!
+  return at
+}
+
+function writeWord(word: number, target: Uint8Array, at: number): number {
+  target[at] = word >>> 24
+  target[at + 1] = word >>> 16
+  target[at + 2] = word >>> 8
+  target[at + 3] = word
+  return at + 4
+}
+
+const EMPTY = new Uint8Array(0)
+const DEFAULT_LOCAL_PREF = 100
+/** Flags as the encoder writes them, by type; 0: not one that goes through untouched. */
+const CANONICAL_FLAGS = new Uint8Array(33)
+for (const type of [1, 2, 3, 5, 6]) CANONICAL_FLAGS[type] = 0x40
+for (const type of [4, 9, 10]) CANONICAL_FLAGS[type] = 0x80
+for (const type of [7, 8, 16, 32]) CANONICAL_FLAGS[type] = 0xc0

@@ -1,0 +1,493 @@
+/**
+ * An update group: the peers of one family whose outgoing updates are equal share one Adj-RIB-Out, one encoding and one log of messages
+ * (docs/adr/0003-update-groups.md).
+ *
+ * A changed prefix is compared with what the group has sent; the difference is encoded once and appended to the log; following members get slices of that
+ * memory. A member that joins, asks for a refresh, or is too slow for the log is *behind*: a bit set names the prefixes whose present state it still has to
+ * hear, and slices of 4096 prefix ids are encoded for it from the table, shared with the other members that need the same slice.
+ *
+ * Cost: 8 octets a prefix and group, the log up to LOG_LIMIT_OCTETS, and a bit per prefix for each member behind.
+ */
+import type { Family } from '../net/family.js'
+import type { AttributeStore } from '../rib/attribute-store.js'
+import { grown } from '../rib/chain-index.js'
+import type { FamilyTables } from '../rib/rib.js'
+import type { RibSource } from '../rib/source.js'
+import { Exporter, type ExporterOptions } from './exporter.js'
+import { Member, type MemberLink } from './member.js'
+import { type OutSet, OutSetTable } from './out-set.js'
+import { SLICE_PREFIXES } from './prefix-bits.js'
+import { UpdateLog } from './update-log.js'
+import { endOfRibMessage, type PackedSlab, UpdatePacker } from './update-packer.js'
+
+export interface GroupContext {
+  readonly tables: FamilyTables
+  readonly store: AttributeStore
+  readonly source: (index: number) => RibSource | undefined
+  /** Asks for pump(member) soon. */
+  readonly wake: (group: UpdateGroup, member: Member) => void
+}
+
+export interface GroupLimits {
+  /** The log may hold so much before the slowest members fall behind. */
+  readonly logOctets: number
+  /** A socket is given at most so much beyond what it has taken, so that a KEEPALIVE never waits long. */
+  readonly windowOctets: number
+}
+
+export class UpdateGroup {
+  readonly id: number
+  readonly key: string
+  readonly exporter: Exporter
+  readonly outSets: OutSetTable
+  readonly members = new Map<number, Member>()
+  readonly log = new UpdateLog()
+  readonly #context: GroupContext
+  readonly #limits: GroupLimits
+  readonly #packer: UpdatePacker
+  readonly #catchUpPacker: UpdatePacker
+  readonly #sliceIds = new Int32Array(SLICE_PREFIXES)
+  readonly #sliceCache = new Map<number, { version: number; present: number; slabs: readonly PackedSlab[] }>()
+  #sentSet = new Int32Array(1024)
+  #sentSource = new Int32Array(1024)
+  /** Changes per slice of prefix ids: a cached slice is good while its version is. */
+  #versions = new Int32Array(16)
+  #prefixCount = 0
+  #behind = 0
+  /** Prefix ids that are not announced any more but may stand in the log or in a bit set: they are not reused before. */
+  #limbo: { readonly prefix: number; sequence: number }[] = []
+  #limboFrom = 0
+  #limboOfBatch = 0
+  /** Next prefix id to compare with an empty table after the group was made; -1 when done. */
+  #loadFrom = 1
+
+  constructor(
+    id: number,
+    key: string,
+    options: ExporterOptions,
+    context: GroupContext,
+    limits: GroupLimits,
+    seed: number,
+  ) {
+    this.id = id
+    this.key = key
+    this.#context = context
+    this.#limits = limits
+    this.outSets = new OutSetTable(seed)
+    this.exporter = new Exporter(options, context.store, this.outSets)
+    const { prefixes } = context.tables
+    this.#packer = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
+    this.#catchUpPacker = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
+  }
+
+  get family(): Family {
+    return this.exporter.options.family
+  }
+  /** Prefixes that the group announces. */
+  get prefixCount(): number {
+    return this.#prefixCount
+  }
+  get behindCount(): number {
+    return this.#behind
+  }
+  get isLoading(): boolean {
+    return this.#loadFrom !== -1
+  }
+
+  /** The out set announced for a prefix, null for none. */
+  sent(prefix: number): OutSet | null {
+    const id = this.#sentSet[prefix] ?? 0
+    return id === 0 ? null : this.outSets.get(id)
+  }
+  /** Index of the source whose route is announced; meaningful while sent() is not null. */
+  sentSource(prefix: number): number {
+    return this.#sentSource[prefix] ?? 0
+  }
+
+  /** How many prefixes are announced from each source: a member has heard all but its own. */
+  countsBySource(): Map<number, number> {
+    const counts = new Map<number, number>()
+    for (let prefix = 1; prefix < this.#sentSet.length; prefix++) {
+      if (this.#sentSet[prefix] === 0) continue
+      const source = this.#sentSource[prefix]!
+      counts.set(source, (counts.get(source) ?? 0) + 1)
+    }
+    return counts
+  }
+
+  join(source: number, name: string, link: MemberLink): Member {
+    const member = new Member(source, name, link)
+    this.members.set(source, member)
+    this.#behind++
+    this.#markTable(member)
+    this.#context.wake(this, member)
+    return member
+  }
+
+  leave(member: Member): void {
+    if (member.gone) return
+    member.gone = true
+    this.members.delete(member.source)
+    for (let range = member.reading.shift(); range !== undefined; range = member.reading.shift())
+      this.log.pass(range.from, range.to)
+    if (member.state === 'behind') this.#behind--
+    else this.log.pass(member.position, this.log.head)
+    this.#releaseLimbo()
+    if (this.#behind === 0) this.#sliceCache.clear()
+  }
+
+  /** ROUTE-REFRESH (RFC 2918): the member hears the whole table again. */
+  refresh(member: Member): void {
+    if (member.state === 'following') this.#fallBehind(member)
+    this.#markTable(member)
+    this.#context.wake(this, member)
+  }
+
+  /**
+   * A member of another group joins, because a reload changed what it is to hear: it gets the difference between what it has heard there and this table, once
+   * this table is complete. `heard` leaves its old group with this.
+   */
+  adopt(heard: Member, from: UpdateGroup): Member {
+    const member = this.join(heard.source, heard.name, heard.link)
+    member.waitsForTable = true
+    member.owesEndOfRib = heard.owesEndOfRib
+    member.endOfRibSent = heard.endOfRibSent
+    const { prefixes } = this.#context.tables
+    const mark = (prefix: number): void => {
+      member.bits.add(prefix)
+      prefixes.retain(prefix)
+      this.#limbo.push({ prefix, sequence: this.log.head - 1 })
+    }
+    // Its own routes too: it may not have read yet that an earlier winner is gone.
+    for (let prefix = 1; prefix < from.#sentSet.length; prefix++) if (from.#sentSet[prefix] !== 0) mark(prefix)
+    for (const { prefix } of from.#limbo.slice(from.#limboFrom)) mark(prefix)
+    from.leave(heard)
+    return member
+  }
+
+  /** Fills the table of a new group: compares the next slice of prefix ids. */
+  loadSlice(): void {
+    if (this.#loadFrom === -1) return
+    const { prefixes, paths } = this.#context.tables
+    const end = Math.min(prefixes.end, this.#loadFrom + SLICE_PREFIXES)
+    paths.reservePrefixes(prefixes.capacity)
+    let count = 0
+    for (let prefix = this.#loadFrom; prefix < end; prefix++) {
+      if (paths.best[prefix] !== 0 || (this.#sentSet[prefix] ?? 0) !== 0) this.#sliceIds[count++] = prefix
+    }
+    this.#loadFrom = end >= prefixes.end ? -1 : end
+    this.change(this.#sliceIds, count)
+    if (this.#loadFrom === -1) for (const member of this.members.values()) this.#context.wake(this, member)
+  }
+
+  /** The winners of these prefixes may have changed. */
+  change(ids: Int32Array, count: number): void {
+    const { tables, store, source: sourceOf } = this.#context
+    const { paths, prefixes } = tables
+    this.#reserve(prefixes.capacity)
+    const targeted = new Map<number, number[]>()
+    const follows = this.members.size > this.#behind
+    for (let i = 0; i < count; i++) {
+      const prefix = ids[i]!
+      const best = paths.best[prefix]!
+      const source = best === 0 ? undefined : sourceOf(paths.source[best]!)
+      const effective = best === 0 ? 0 : paths.effective[best]!
+      const out =
+        source === undefined || effective === 0
+          ? null
+          : this.exporter.outgoing(store.get(effective), source, prefixes, prefix)
+      const oldId = this.#sentSet[prefix]!
+      if (out === null) {
+        if (oldId === 0) continue
+        this.#withdraw(prefix, oldId, follows)
+        continue
+      }
+      const oldSource = this.#sentSource[prefix]!
+      const sourceIndex = source!.index
+      if (oldId === out.id && oldSource === sourceIndex) continue
+      this.#announce(prefix, oldId, out, sourceIndex, follows)
+      if (oldId !== 0 && oldSource !== sourceIndex && follows && this.members.get(sourceIndex)?.state === 'following') {
+        const list = targeted.get(sourceIndex)
+        if (list === undefined) targeted.set(sourceIndex, [prefix])
+        else list.push(prefix)
+      }
+    }
+    if (follows) this.#append(targeted)
+    else {
+      this.#limboOfBatch = 0
+      this.#releaseLimbo()
+    }
+    if (this.#behind > 0)
+      for (const member of this.members.values()) if (member.state === 'behind') this.#context.wake(this, member)
+  }
+
+  /** Gives a member what its socket can take. Called when woken. */
+  pump(member: Member): void {
+    if (member.gone) return
+    if (member.state === 'behind') this.#catchUp(member)
+    if (member.state === 'following') this.#follow(member)
+  }
+
+  /** Releases everything the group holds; it has no members any more. */
+  close(): void {
+    const { prefixes } = this.#context.tables
+    for (let prefix = 1; prefix < this.#sentSet.length; prefix++) {
+      if (this.#sentSet[prefix] === 0) continue
+      this.#sentSet[prefix] = 0
+      prefixes.release(prefix)
+    }
+    for (; this.#limboFrom < this.#limbo.length; this.#limboFrom++)
+      prefixes.release(this.#limbo[this.#limboFrom]!.prefix)
+    this.exporter.close()
+  }
+
+  #withdraw(prefix: number, oldId: number, follows: boolean): void {
+    this.outSets.release(this.outSets.get(oldId))
+    this.#sentSet[prefix] = 0
+    this.#prefixCount--
+    this.#versions[prefix >>> SLICE_SHIFT]!++
+    // The use that the table had of the prefix id goes over to the limbo.
+    this.#limbo.push({ prefix, sequence: this.log.head - 1 })
+    this.#limboOfBatch++
+    if (follows) this.#packer.withdraw(prefix)
+    if (this.#behind > 0) this.#markChanged(prefix, -1)
+  }
+
+  #announce(prefix: number, oldId: number, out: OutSet, source: number, follows: boolean): void {
+    out.refs++
+    if (oldId === 0) {
+      this.#context.tables.prefixes.retain(prefix)
+      this.#prefixCount++
+    } else {
+      this.outSets.release(this.outSets.get(oldId))
+    }
+    this.#sentSet[prefix] = out.id
+    this.#sentSource[prefix] = source
+    this.#versions[prefix >>> SLICE_SHIFT]!++
+    if (follows) this.#packer.announce(prefix, out, source)
+    if (this.#behind > 0) this.#markChanged(prefix, oldId === 0 ? source : -1)
+  }
+
+  /** Members behind have to hear of a prefix; `except` is a source that never heard of it and need not. */
+  #markChanged(prefix: number, except: number): void {
+    for (const member of this.members.values())
+      if (member.state === 'behind' && member.source !== except) member.bits.add(prefix)
+  }
+
+  /** A member is to hear everything but its own routes. */
+  #markTable(member: Member): void {
+    for (let prefix = 1; prefix < this.#sentSet.length; prefix++) {
+      if (this.#sentSet[prefix] !== 0 && this.#sentSource[prefix] !== member.source) member.bits.add(prefix)
+    }
+  }
+
+  /** Packs the batch, appends it to the log and wakes the followers. */
+  #append(targeted: ReadonlyMap<number, readonly number[]>): void {
+    if (this.#packer.isEmpty) return
+    const inBatch = this.#limboOfBatch
+    this.#limboOfBatch = 0
+    const readers = this.members.size - this.#behind
+    const withdrawals = this.#encodeTargeted(targeted)
+    let first = true
+    for (const slab of this.#packer.take()) {
+      this.log.append(slab, first ? withdrawals : NONE_TARGETED, readers)
+      first = false
+    }
+    for (let i = 1; i <= inBatch; i++) this.#limbo[this.#limbo.length - i]!.sequence = this.log.head - 1
+    while (this.log.octets > this.#limits.logOctets && this.#dropSlowest()) {}
+    for (const member of this.members.values()) if (member.state === 'following') this.#context.wake(this, member)
+  }
+
+  #encodeTargeted(targeted: ReadonlyMap<number, readonly number[]>): ReadonlyMap<number, Uint8Array> {
+    if (targeted.size === 0) return NONE_TARGETED
+    const encoded = new Map<number, Uint8Array>()
+    for (const [source, prefixes] of targeted) {
+      for (const prefix of prefixes) this.#catchUpPacker.withdraw(prefix)
+      const slabs = this.#catchUpPacker.take()
+      encoded.set(source, slabs.length === 1 ? slabs[0]!.octets : Buffer.concat(slabs.map((slab) => slab.octets)))
+    }
+    return encoded
+  }
+
+  /** The members that read furthest behind leave the log. False when nobody is left to drop. */
+  #dropSlowest(): boolean {
+    let slowest = this.log.head
+    for (const member of this.members.values())
+      if (member.state === 'following' && member.position < slowest) slowest = member.position
+    if (slowest === this.log.head) return false
+    for (const member of this.members.values())
+      if (member.state === 'following' && member.position === slowest) this.#fallBehind(member)
+    return true
+  }
+
+  /** From following to behind: what it has not read becomes bits. */
+  #fallBehind(member: Member): void {
+    for (let sequence = member.position; sequence < this.log.head; sequence++) {
+      const entry = this.log.entry(sequence)
+      for (const prefix of entry.prefixes) member.bits.add(prefix)
+    }
+    const from = member.position
+    const to = this.log.head
+    member.state = 'behind'
+    this.#behind++
+    this.log.pass(from, to)
+  }
+
+  #follow(member: Member): void {
+    const { windowOctets } = this.#limits
+    while (member.position < this.log.head && member.inFlight < windowOctets) {
+      const chunks: Uint8Array[] = []
+      const from = member.position
+      let octets = 0
+      while (member.position < this.log.head && octets + member.inFlight < windowOctets) {
+        const entry = this.log.entry(member.position++)
+        octets += addChunks(chunks, entry, member.source)
+        const own = entry.targeted.get(member.source)
+        if (own !== undefined) {
+          chunks.push(own)
+          octets += own.length
+        }
+      }
+      this.#send(member, chunks, octets, from, member.position)
+    }
+  }
+
+  #catchUp(member: Member): void {
+    if (member.waitsForTable && this.isLoading) return
+    const { windowOctets } = this.#limits
+    const chunks: Uint8Array[] = []
+    let octets = 0
+    let slice = 0
+    while (member.inFlight + octets < windowOctets) {
+      slice = member.bits.nextSlice(slice)
+      if (slice === -1) break
+      octets += this.#addSlice(chunks, member, slice)
+    }
+    if (member.bits.size === 0 && !this.isLoading) {
+      member.state = 'following'
+      member.position = this.log.head
+      this.#behind--
+      if (this.#behind === 0) {
+        this.#sliceCache.clear()
+        this.#releaseLimbo()
+      }
+      if (member.owesEndOfRib) {
+        member.owesEndOfRib = false
+        member.endOfRibSent = true
+        const message = endOfRibMessage(this.family)
+        chunks.push(message)
+        octets += message.length
+      }
+    }
+    if (chunks.length > 0) this.#send(member, chunks, octets, 0, 0)
+  }
+
+  /** The present state of the prefixes of a slice that the member has to hear. Returns the octets added. */
+  #addSlice(chunks: Uint8Array[], member: Member, slice: number): number {
+    const ids = this.#sliceIds
+    const count = member.bits.takeSlice(slice, ids)
+    const packer = this.#catchUpPacker
+    let announced = 0
+    for (let i = 0; i < count; i++) {
+      const prefix = ids[i]!
+      if (this.#sentSet[prefix] !== 0 && this.#sentSource[prefix] !== member.source) ids[announced++] = prefix
+      else packer.withdraw(prefix)
+    }
+    let octets = 0
+    for (const slab of packer.take()) octets += addChunks(chunks, slab, member.source)
+    if (announced === 0) return octets
+    const shared = this.#sharedSlice(slice, announced)
+    if (shared !== null) {
+      for (const slab of shared) octets += addChunks(chunks, slab, member.source)
+      return octets
+    }
+    for (let i = 0; i < announced; i++)
+      packer.announce(ids[i]!, this.outSets.get(this.#sentSet[ids[i]!]!), this.#sentSource[ids[i]!]!)
+    for (const slab of packer.take()) octets += addChunks(chunks, slab, member.source)
+    return octets
+  }
+
+  /** The whole slice encoded once for all members that need most of it; null when `wanted` is only a small part of it. */
+  #sharedSlice(slice: number, wanted: number): readonly PackedSlab[] | null {
+    const version = this.#versions[slice]!
+    let cached = this.#sliceCache.get(slice)
+    if (cached === undefined || cached.version !== version) {
+      const start = slice * SLICE_PREFIXES
+      const end = Math.min(this.#sentSet.length, start + SLICE_PREFIXES)
+      let present = 0
+      for (let prefix = start; prefix < end; prefix++) if (this.#sentSet[prefix] !== 0) present++
+      if (wanted * 2 < present) return null
+      const packer = this.#catchUpPacker
+      for (let prefix = start; prefix < end; prefix++) {
+        const id = this.#sentSet[prefix]!
+        if (id !== 0) packer.announce(prefix, this.outSets.get(id), this.#sentSource[prefix]!)
+      }
+      cached = { version, present, slabs: packer.take() }
+      this.#sliceCache.delete(slice)
+      this.#sliceCache.set(slice, cached)
+      if (this.#sliceCache.size > CACHED_SLICES) this.#sliceCache.delete(this.#sliceCache.keys().next().value!)
+    }
+    return wanted * 2 < cached.present ? null : cached.slabs
+  }
+
+  /** `from` to `to`: the log entries that these octets carry, to be passed when the kernel has taken them. */
+  #send(member: Member, chunks: readonly Uint8Array[], octets: number, from: number, to: number): void {
+    if (chunks.length === 0) {
+      this.log.pass(from, to)
+      this.#releaseLimbo()
+      return
+    }
+    member.inFlight += octets
+    member.octetsSent += octets
+    if (to > from) member.reading.push({ from, to })
+    member.link.send(chunks, () => {
+      member.inFlight -= octets
+      if (member.gone) return
+      if (to > from) {
+        member.reading.shift()
+        this.log.pass(from, to)
+        this.#releaseLimbo()
+      }
+      if (this.#hasMore(member)) this.#context.wake(this, member)
+    })
+  }
+
+  #hasMore(member: Member): boolean {
+    return member.state === 'behind' ? member.bits.size > 0 || !this.isLoading : member.position < this.log.head
+  }
+
+  #releaseLimbo(): void {
+    if (this.#behind > 0) return
+    const { prefixes } = this.#context.tables
+    const tail = this.log.length === 0 ? Number.POSITIVE_INFINITY : this.log.tail
+    while (this.#limboFrom < this.#limbo.length && this.#limbo[this.#limboFrom]!.sequence < tail)
+      prefixes.release(this.#limbo[this.#limboFrom++]!.prefix)
+    if (this.#limboFrom === this.#limbo.length) {
+      this.#limbo = []
+      this.#limboFrom = 0
+    }
+  }
+
+  #reserve(capacity: number): void {
+    if (capacity <= this.#sentSet.length) return
+    this.#sentSet = grown(this.#sentSet, capacity)
+    this.#sentSource = grown(this.#sentSource, capacity)
+    this.#versions = grown(this.#versions, (capacity >>> SLICE_SHIFT) + 1)
+  }
+}
+
+/** The messages of a slab without the member's own routes. Returns the octets. */
+function addChunks(chunks: Uint8Array[], slab: PackedSlab, source: number): number {
+  const range = slab.ranges.get(source)
+  if (range === undefined) {
+    chunks.push(slab.octets)
+    return slab.octets.length
+  }
+  if (range.start > 0) chunks.push(slab.octets.subarray(0, range.start))
+  if (range.end < slab.octets.length) chunks.push(slab.octets.subarray(range.end))
+  return slab.octets.length - (range.end - range.start)
+}
+
+const SLICE_SHIFT = 12
+const CACHED_SLICES = 64
+const NONE_TARGETED: ReadonlyMap<number, Uint8Array> = new Map()

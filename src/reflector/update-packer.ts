@@ -1,0 +1,336 @@
+/**
+ * Packs one batch of changes into whole UPDATE messages in slabs (RFC 4271 §4.3, RFC 4760 §3): withdrawals first, then announcements bucketed by out
+ * set and source, each message filled up to the limit. The octets of one source's announcements lie together, so that the source can be left out.
+ */
+import { HEADER_OCTETS, MessageType } from '../bgp/message/message.js'
+import { Family, familyRow } from '../net/family.js'
+import type { PrefixTable } from '../rib/prefix-table.js'
+import type { OutSet, OutSetTable } from './out-set.js'
+
+/** Whole messages, and whom they are not for. Never written again after the packer has handed it out. */
+export interface PackedSlab {
+  readonly octets: Uint8Array
+  /** Source index → where its own announcements lie. */
+  readonly ranges: ReadonlyMap<number, SourceRange>
+  /** Prefix ids that the slab speaks of. */
+  readonly prefixes: Int32Array
+}
+export interface SourceRange {
+  readonly start: number
+  readonly end: number
+}
+
+export class UpdatePacker {
+  readonly #family: Family
+  readonly #prefixes: PrefixTable
+  readonly #outSets: OutSetTable
+  readonly #limit: number
+  readonly #afi: number
+  readonly #safi: number
+  // The batch: withdrawals, and announcements as chains of items in buckets.
+  #withdrawn: number[] = []
+  #itemPrefix = new Int32Array(4096)
+  #itemNext = new Int32Array(4096)
+  #items = 0
+  #bucketSet: OutSet[] = []
+  #bucketSource: number[] = []
+  #bucketHead: number[] = []
+  #bucketTail: number[] = []
+  /** Another bucket of the same out set with another source, -1 at the end. */
+  #bucketOther: number[] = []
+  #estimate = 0
+  // The slab being written.
+  #slab: Uint8Array = NO_OCTETS
+  #at = 0
+  #ranges = new Map<number, SourceRange>()
+  #spoken: number[] = []
+  #done: PackedSlab[] = []
+  #stamp = ++stamps
+
+  constructor(family: Family, prefixes: PrefixTable, outSets: OutSetTable, maxMessageOctets: number) {
+    this.#family = family
+    this.#prefixes = prefixes
+    this.#outSets = outSets
+    this.#limit = maxMessageOctets
+    this.#afi = familyRow(family).afi
+    this.#safi = familyRow(family).safi
+  }
+
+  withdraw(prefix: number): void {
+    this.#withdrawn.push(prefix)
+    this.#estimate += this.#prefixes.nlriOctets(prefix)
+  }
+
+  announce(prefix: number, set: OutSet, source: number): void {
+    const bucket = this.#bucketFor(set, source)
+    if (this.#items === this.#itemPrefix.length) this.#growItems()
+    const item = this.#items++
+    this.#itemPrefix[item] = prefix
+    this.#itemNext[item] = -1
+    if (this.#bucketHead[bucket] === -1) this.#bucketHead[bucket] = item
+    else this.#itemNext[this.#bucketTail[bucket]!] = item
+    this.#bucketTail[bucket] = item
+    this.#estimate += this.#prefixes.nlriOctets(prefix)
+  }
+
+  get isEmpty(): boolean {
+    return this.#items === 0 && this.#withdrawn.length === 0
+  }
+
+  /** The batch as slabs; the packer is empty again. */
+  take(): PackedSlab[] {
+    if (this.#withdrawn.length > 0) {
+      this.#estimate += WITHDRAW_OVERHEAD * (1 + Math.floor(this.#estimate / (this.#limit - WITHDRAW_OVERHEAD)))
+      this.#writeWithdrawals()
+    }
+    for (const bucket of this.#bucketsBySource()) this.#writeBucket(bucket)
+    this.#seal()
+    const slabs = this.#done
+    this.#reset()
+    return slabs
+  }
+
+  #bucketFor(set: OutSet, source: number): number {
+    let first = -1
+    if (set.bucketStamp === this.#stamp) {
+      first = set.bucket
+      for (let bucket = first; bucket !== -1; bucket = this.#bucketOther[bucket]!)
+        if (this.#bucketSource[bucket] === source) return bucket
+    }
+    const bucket = this.#bucketSet.length
+    this.#bucketSet.push(set)
+    this.#bucketSource.push(source)
+    this.#bucketHead.push(-1)
+    this.#bucketTail.push(-1)
+    this.#bucketOther.push(first)
+    set.bucket = bucket
+    set.bucketStamp = this.#stamp
+    this.#estimate += ANNOUNCE_OVERHEAD + set.length + set.nextHop.length
+    return bucket
+  }
+
+  #bucketsBySource(): number[] {
+    const order = this.#bucketSet.map((_, bucket) => bucket)
+    for (let i = 1; i < order.length; i++) {
+      if (this.#bucketSource[i]! < this.#bucketSource[i - 1]!)
+        return order.sort((a, b) => this.#bucketSource[a]! - this.#bucketSource[b]! || a - b)
+    }
+    return order
+  }
+
+  #writeBucket(bucket: number): void {
+    const set = this.#bucketSet[bucket]!
+    const source = this.#bucketSource[bucket]!
+    const fixed = HEADER_OCTETS + 4 + set.length + (this.#family === Family.IPV4_UNICAST ? 0 : 9 + set.nextHop.length)
+    let item = this.#bucketHead[bucket]!
+    while (item !== -1) {
+      this.#reserve(Math.min(this.#limit, fixed + this.#chainOctets(item, this.#limit - fixed)))
+      const start = this.#at
+      item = this.#family === Family.IPV4_UNICAST ? this.#writeIpv4(set, item) : this.#writeMpReach(set, item)
+      this.#extendRange(source, start)
+    }
+  }
+
+  /** NLRI octets of the chain, no more than `limit`. */
+  #chainOctets(item: number, limit: number): number {
+    let octets = 0
+    for (let at = item; at !== -1 && octets < limit; at = this.#itemNext[at]!)
+      octets += this.#prefixes.nlriOctets(this.#itemPrefix[at]!)
+    return Math.min(octets, limit)
+  }
+
+  #writeIpv4(set: OutSet, first: number): number {
+    const start = this.#at
+    const slab = this.#slab
+    let at = writeHeader(slab, start)
+    slab[at++] = 0
+    slab[at++] = 0
+    slab[at++] = set.length >>> 8
+    slab[at++] = set.length
+    at = this.#outSets.write(set, slab, at)
+    const item = this.#writeNlri(first, start, at)
+    finishHeader(slab, start, this.#at)
+    return item
+  }
+
+  /** MP_REACH_NLRI first (RFC 7606 §5.1), then the other attributes; its length is known only after the NLRI, so they are written behind. */
+  #writeMpReach(set: OutSet, first: number): number {
+    const start = this.#at
+    const slab = this.#slab
+    let at = writeHeader(slab, start)
+    slab[at++] = 0
+    slab[at++] = 0
+    const attributesLengthAt = at
+    at += 2
+    slab[at++] = 0x90
+    slab[at++] = 14
+    const lengthAt = at
+    at += 2
+    slab[at++] = this.#afi >>> 8
+    slab[at++] = this.#afi
+    slab[at++] = this.#safi
+    slab[at++] = set.nextHop.length
+    slab.set(set.nextHop, at)
+    at += set.nextHop.length
+    slab[at++] = 0
+    const item = this.#writeNlri(first, start, at, set.length)
+    writeU16(slab, lengthAt, this.#at - lengthAt - 2)
+    this.#at = this.#outSets.write(set, slab, this.#at)
+    writeU16(slab, attributesLengthAt, this.#at - attributesLengthAt - 2)
+    finishHeader(slab, start, this.#at)
+    return item
+  }
+
+  /** Writes prefixes from `item` on until the message is full (`behind` octets follow them). Returns the first that is left, -1 for none. */
+  #writeNlri(item: number, start: number, at: number, behind = 0): number {
+    const end = start + this.#limit - behind
+    while (item !== -1) {
+      const prefix = this.#itemPrefix[item]!
+      if (at + this.#prefixes.nlriOctets(prefix) > end) break
+      at = this.#prefixes.writeNlri(prefix, this.#slab, at)
+      this.#spoken.push(prefix)
+      item = this.#itemNext[item]!
+    }
+    this.#at = at
+    return item
+  }
+
+  #writeWithdrawals(): void {
+    let next = 0
+    while (next < this.#withdrawn.length) {
+      let octets = WITHDRAW_OVERHEAD
+      for (let i = next; i < this.#withdrawn.length && octets < this.#limit; i++)
+        octets += this.#prefixes.nlriOctets(this.#withdrawn[i]!)
+      this.#reserve(Math.min(this.#limit, octets))
+      next = this.#family === Family.IPV4_UNICAST ? this.#writeWithdrawnIpv4(next) : this.#writeMpUnreach(next)
+    }
+  }
+
+  #writeWithdrawnIpv4(from: number): number {
+    const start = this.#at
+    const lengthAt = writeHeader(this.#slab, start)
+    const next = this.#writeWithdrawn(from, lengthAt + 2, start + this.#limit - 2)
+    writeU16(this.#slab, lengthAt, this.#at - lengthAt - 2)
+    this.#slab[this.#at++] = 0
+    this.#slab[this.#at++] = 0
+    finishHeader(this.#slab, start, this.#at)
+    return next
+  }
+
+  #writeMpUnreach(from: number): number {
+    const start = this.#at
+    const slab = this.#slab
+    let at = writeHeader(slab, start)
+    slab[at++] = 0
+    slab[at++] = 0
+    const attributesLengthAt = at
+    at += 2
+    slab[at++] = 0x90
+    slab[at++] = 15
+    const lengthAt = at
+    at += 2
+    slab[at++] = this.#afi >>> 8
+    slab[at++] = this.#afi
+    slab[at++] = this.#safi
+    const next = this.#writeWithdrawn(from, at, start + this.#limit)
+    writeU16(slab, lengthAt, this.#at - lengthAt - 2)
+    writeU16(slab, attributesLengthAt, this.#at - attributesLengthAt - 2)
+    finishHeader(slab, start, this.#at)
+    return next
+  }
+
+  #writeWithdrawn(from: number, at: number, end: number): number {
+    let next = from
+    for (; next < this.#withdrawn.length; next++) {
+      const prefix = this.#withdrawn[next]!
+      if (at + this.#prefixes.nlriOctets(prefix) > end) break
+      at = this.#prefixes.writeNlri(prefix, this.#slab, at)
+      this.#spoken.push(prefix)
+    }
+    this.#at = at
+    return next
+  }
+
+  /** Room for a message of `octets`; otherwise the slab is sealed and a new one begun. */
+  #reserve(octets: number): void {
+    if (this.#at + octets <= this.#slab.length) return
+    this.#seal()
+    const size = Math.max(octets, Math.min(SLAB_OCTETS, this.#estimate))
+    this.#slab = Buffer.allocUnsafeSlow(size)
+  }
+
+  #seal(): void {
+    if (this.#at === 0) return
+    this.#done.push({
+      octets: this.#slab.subarray(0, this.#at),
+      ranges: this.#ranges,
+      prefixes: Int32Array.from(this.#spoken),
+    })
+    this.#estimate -= this.#at
+    this.#ranges = new Map()
+    this.#spoken = []
+    this.#slab = NO_OCTETS
+    this.#at = 0
+  }
+
+  #extendRange(source: number, start: number): void {
+    const range = this.#ranges.get(source)
+    this.#ranges.set(source, { start: range?.start ?? start, end: this.#at })
+  }
+
+  #growItems(): void {
+    const prefixes = new Int32Array(this.#itemPrefix.length * 2)
+    prefixes.set(this.#itemPrefix)
+    this.#itemPrefix = prefixes
+    const next = new Int32Array(this.#itemNext.length * 2)
+    next.set(this.#itemNext)
+    this.#itemNext = next
+  }
+
+  #reset(): void {
+    this.#withdrawn = []
+    this.#items = 0
+    this.#bucketSet = []
+    this.#bucketSource = []
+    this.#bucketHead = []
+    this.#bucketTail = []
+    this.#bucketOther = []
+    this.#estimate = 0
+    this.#done = []
+    this.#stamp = ++stamps
+  }
+}
+
+/** End-of-RIB of a family (RFC 4724 §2). */
+export function endOfRibMessage(family: Family): Uint8Array {
+  const { afi, safi } = familyRow(family)
+  const octets = new Uint8Array(family === Family.IPV4_UNICAST ? 23 : 29)
+  const at = writeHeader(octets, 0)
+  if (family !== Family.IPV4_UNICAST) octets.set([0, 0, 0, 6, 0x80, 15, 3, afi >>> 8, afi, safi], at)
+  finishHeader(octets, 0, octets.length)
+  return octets
+}
+
+function writeHeader(slab: Uint8Array, at: number): number {
+  for (let i = 0; i < 16; i++) slab[at + i] = 0xff
+  slab[at + 18] = MessageType.UPDATE
+  return at + HEADER_OCTETS
+}
+
+function finishHeader(slab: Uint8Array, start: number, end: number): void {
+  writeU16(slab, start + 16, end - start)
+}
+
+function writeU16(slab: Uint8Array, at: number, value: number): void {
+  slab[at] = value >>> 8
+  slab[at + 1] = value
+}
+
+const NO_OCTETS = new Uint8Array(0)
+/** Whole messages up to this size share memory. */
+const SLAB_OCTETS = 65536
+/** Header, two length fields, and the larger of the MP attributes' headers. */
+const WITHDRAW_OVERHEAD = HEADER_OCTETS + 4 + 7
+const ANNOUNCE_OVERHEAD = HEADER_OCTETS + 4 + 9
+/** Stamps are unique over all packers, since out sets of a group are seen by its batch packer and its catch-up packer. */
+let stamps = 0

@@ -1,0 +1,286 @@
+/**
+ * UPDATE octets into Adj-RIB-In (RFC 4271 §9, RFC 4760, RFC 7606). The hot path: no object per message or prefix.
+ *
+ * What the octets of the attributes say alone stays with the interned set; what depends on peer, configuration or the NLRI carried is judged here once per
+ * UPDATE: mandatory attributes, first AS, loops, next hop, RFC 8212. The import policy then speaks per prefix only where it reads the prefix.
+ */
+import { asPathContains } from '../bgp/attributes/as-path.js'
+import { missingMandatory } from '../bgp/attributes/decode.js'
+import { type AttributeFault, NotificationError } from '../bgp/errors.js'
+import { hasReachable, isEndOfRib, missingNlriReset, onlyMpUnreach, splitUpdate } from '../bgp/message/update.js'
+import { UpdateParts } from '../bgp/message/update-parts.js'
+import { Family, familyOf } from '../net/family.js'
+import type { AttributeSet } from './attribute-set.js'
+import type { ImportPolicy } from './import-policy.js'
+import { PathState } from './path-state.js'
+import type { PolicyVerdict } from './policy-types.js'
+import type { PrefixTable } from './prefix-table.js'
+import type { Rib } from './rib.js'
+import type { RibSource } from './source.js'
+
+export interface AdjRibInEvents {
+  /** Something in an UPDATE was wrong and the session stays (RFC 7606): for counters and the log. */
+  fault(source: RibSource, fault: AttributeFault): void
+  endOfRib(source: RibSource, family: Family): void
+}
+
+/** How the NLRI of one UPDATE and family are to be taken: the same for all of them but for the prefix-dependent part of the policy. */
+interface Treatment {
+  received: AttributeSet
+  effective: AttributeSet | null
+  state: PathState
+  weight: number
+  policy: ImportPolicy | null
+  candidates: number
+}
+
+export class AdjRibIn {
+  readonly #rib: Rib
+  readonly #events: AdjRibInEvents
+  readonly #parts = new UpdateParts()
+  readonly #treatment: Treatment = {
+    received: undefined as unknown as AttributeSet,
+    effective: null,
+    state: PathState.USABLE,
+    weight: 0,
+    policy: null,
+    candidates: 0,
+  }
+  #scratch = new Uint8Array(4096)
+
+  constructor(rib: Rib, events: AdjRibInEvents) {
+    this.#rib = rib
+    this.#events = events
+  }
+
+  /**
+   * Takes in the UPDATE at buffer[start, end), header included. `families`: bit n for each negotiated family; others are ignored.
+   * Throws NotificationError where the RFCs end the session; then the session's routes go anyway.
+   */
+  update(source: RibSource, families: number, buffer: Uint8Array, start: number, end: number): void {
+    const parts = this.#parts
+    splitUpdate(buffer, start, end, parts)
+    source.updatesReceived++
+    const ipv4 = (families & 1) !== 0
+    if (parts.withdrawnEnd > parts.withdrawnStart && ipv4) {
+      this.#walk(Family.IPV4_UNICAST, buffer, parts.withdrawnStart, parts.withdrawnEnd, source, null, 10)
+    }
+    if (parts.mpUnreachAttributeStart >= 0) {
+      const family = familyOf(parts.mpUnreachAfi, parts.mpUnreachSafi)
+      if (family !== undefined && (families & (1 << family)) !== 0) {
+        this.#walk(family, buffer, parts.mpUnreachNlriStart, parts.mpUnreachNlriEnd, source, null, 9)
+      }
+    }
+    if (!hasReachable(parts)) {
+      this.#withoutReachable(source, buffer)
+      return
+    }
+    if (parts.fault !== null) this.#events.fault(source, parts.fault)
+    if (parts.nlriEnd > parts.nlriStart && ipv4) {
+      const set = this.#intern(source, buffer, null)
+      this.#judge(Family.IPV4_UNICAST, source, set, true)
+      this.#walk(Family.IPV4_UNICAST, buffer, parts.nlriStart, parts.nlriEnd, source, this.#treatment, 10)
+    }
+    if (parts.mpReachAttributeStart >= 0) {
+      const family = familyOf(parts.mpReachAfi, parts.mpReachSafi)
+      if (family === undefined || (families & (1 << family)) === 0) return
+      const nextHop = buffer.subarray(parts.mpReachNextHopStart, parts.mpReachNextHopEnd)
+      const set = this.#intern(source, buffer, nextHop)
+      this.#judge(family, source, set, false)
+      this.#walk(family, buffer, parts.mpReachNlriStart, parts.mpReachNlriEnd, source, this.#treatment, 9)
+    }
+  }
+
+  /** End-of-RIB, a plain withdrawal, or attributes without anything they could belong to (RFC 7606 §5.2). */
+  #withoutReachable(source: RibSource, buffer: Uint8Array): void {
+    const parts = this.#parts
+    const family = isEndOfRib(parts)
+    if (family !== undefined) {
+      source.endOfRib[family] = true
+      this.#events.endOfRib(source, family)
+      return
+    }
+    if (parts.attributesEnd === parts.attributesStart || onlyMpUnreach(parts)) return
+    const fault = this.#intern(source, buffer, null).fault
+    if (fault !== null && fault.approach !== 'attribute-discard') throw missingNlriReset(fault)
+  }
+
+  /** The attribute set of the message's attributes around the MP ones. */
+  #intern(source: RibSource, buffer: Uint8Array, nextHop: Uint8Array | null): AttributeSet {
+    const parts = this.#parts
+    const { as4 } = source.options
+    const { store } = this.#rib
+    if (parts.mpReachAttributeStart < 0 && parts.mpUnreachAttributeStart < 0) {
+      return store.intern(buffer, parts.attributesStart, parts.attributesEnd, nextHop, as4, source.isEbgp)
+    }
+    if (parts.mpUnreachAttributeStart < 0 && parts.mpReachAttributeStart === parts.attributesStart) {
+      return store.intern(buffer, parts.mpReachAttributeEnd, parts.attributesEnd, nextHop, as4, source.isEbgp)
+    }
+    const length = this.#gatherAround(buffer)
+    return store.intern(this.#scratch, 0, length, nextHop, as4, source.isEbgp)
+  }
+
+  /** Copies the attributes without MP_REACH_NLRI and MP_UNREACH_NLRI into the scratch buffer. */
+  #gatherAround(buffer: Uint8Array): number {
+    const parts = this.#parts
+    if (this.#scratch.length < parts.attributesEnd - parts.attributesStart) this.#scratch = new Uint8Array(65536)
+    let length = 0
+    for (let at = parts.attributesStart; at < parts.attributesEnd; ) {
+      if (at === parts.mpReachAttributeStart) at = parts.mpReachAttributeEnd
+      else if (at === parts.mpUnreachAttributeStart) at = parts.mpUnreachAttributeEnd
+      else this.#scratch[length++] = buffer[at++]!
+    }
+    return length
+  }
+
+  /** Fills #treatment. */
+  #judge(family: Family, source: RibSource, set: AttributeSet, nextHopAttribute: boolean): void {
+    const treatment = this.#treatment
+    const { options } = source
+    treatment.received = set
+    treatment.effective = null
+    treatment.policy = null
+    treatment.weight = options.weight
+    treatment.state = this.#stateOf(source, set, nextHopAttribute)
+    if (treatment.state !== PathState.USABLE) return
+    const policy = options.importPolicy
+    if (policy === null) {
+      treatment.effective = set
+    } else if (policy === 'none') {
+      treatment.state = PathState.NO_POLICY
+    } else {
+      const memo = this.#rib.importPolicyOf(policy)
+      treatment.candidates = memo.candidates(set, family, source)
+      if (policy.readsPrefix) treatment.policy = memo
+      else
+        this.#applyVerdict(
+          policy.evaluatePrefix(treatment.candidates, family, 0, 0, 0, 0, 0),
+          memo,
+          set,
+          family,
+          options.weight,
+        )
+    }
+  }
+
+  #stateOf(source: RibSource, set: AttributeSet, nextHopAttribute: boolean): PathState {
+    if (set.fault !== null) {
+      this.#events.fault(source, set.fault)
+      if (set.fault.approach === 'session-reset') {
+        const wire = set.fault.notification
+        throw new NotificationError(wire?.code ?? 3, wire?.subcode ?? 1, set.fault.reason, wire?.data)
+      }
+    }
+    if (
+      set.fault?.approach === 'treat-as-withdraw' ||
+      (this.#parts.fault !== null && this.#parts.fault.approach !== 'attribute-discard')
+    ) {
+      source.treatedAsWithdraw++
+      return PathState.TREAT_AS_WITHDRAW
+    }
+    const { options } = source
+    const missing = missingMandatory(set.present, nextHopAttribute, source.isEbgp)
+    if (missing !== null) {
+      this.#events.fault(source, missing)
+      source.treatedAsWithdraw++
+      return PathState.MISSING_ATTRIBUTE
+    }
+    if (source.isEbgp && set.neighborAs >>> 0 !== options.asn) return PathState.FIRST_AS
+    if (this.#ownAsCount(source, set) > options.allowOwnAs) return PathState.AS_LOOP
+    if (!source.isEbgp && set.loopsOriginator) return PathState.ORIGINATOR_LOOP
+    if (!source.isEbgp && set.loopsCluster) return PathState.CLUSTER_LOOP
+    return set.nextHopMartian || set.nextHopId === 0 ? PathState.NEXT_HOP_INVALID : PathState.USABLE
+  }
+
+  #ownAsCount(source: RibSource, set: AttributeSet): number {
+    const { localAsn } = source.options
+    if (localAsn === this.#rib.local.options.asn) return set.ownAsCount
+    const { asPath } = this.#rib.store.attributes(set)
+    return set.ownAsCount + (asPath === null ? 0 : asPathContains(asPath, localAsn))
+  }
+
+  #applyVerdict(verdict: PolicyVerdict, memo: ImportPolicy, set: AttributeSet, family: Family, weight: number): void {
+    const treatment = this.#treatment
+    treatment.state = verdict.accept ? PathState.USABLE : PathState.POLICY
+    treatment.effective = verdict.accept ? memo.effective(set, family, verdict) : null
+    treatment.weight = verdict.weight ?? weight
+  }
+
+  /** NLRI at buffer[at, end): withdrawn where `treatment` is null. A syntax error is NOTIFICATION 3/`subcode` (RFC 7606 §5.3). */
+  #walk(
+    family: Family,
+    buffer: Uint8Array,
+    at: number,
+    end: number,
+    source: RibSource,
+    treatment: Treatment | null,
+    subcode: number,
+  ): void {
+    const { prefixes } = this.#rib.tables[family]!
+    const maxBits = family === Family.IPV4_UNICAST ? 32 : 128
+    while (at < end) {
+      const bits = buffer[at]!
+      const next = at + 1 + ((bits + 7) >>> 3)
+      if (bits > maxBits || next > end) {
+        throw new NotificationError(
+          3,
+          subcode,
+          bits > maxBits ? `prefix length ${bits} in NLRI` : 'NLRI ends within a prefix',
+        )
+      }
+      const w0 = wordAt(buffer, at + 1, next, bits)
+      const w1 = bits > 32 ? wordAt(buffer, at + 5, next, bits - 32) : 0
+      const w2 = bits > 64 ? wordAt(buffer, at + 9, next, bits - 64) : 0
+      const w3 = bits > 96 ? wordAt(buffer, at + 13, next, bits - 96) : 0
+      at = next
+      if (treatment === null) this.#rib.withdraw(family, source, prefixes.find(w0, w1, w2, w3, bits))
+      else this.#announce(family, prefixes, source, treatment, w0, w1, w2, w3, bits)
+    }
+  }
+
+  #announce(
+    family: Family,
+    prefixes: PrefixTable,
+    source: RibSource,
+    treatment: Treatment,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+    bits: number,
+  ): void {
+    const { policy } = treatment
+    if (policy !== null) {
+      const verdict = policy.policy.evaluatePrefix(
+        treatment.candidates,
+        family,
+        w0 >>> 0,
+        w1 >>> 0,
+        w2 >>> 0,
+        w3 >>> 0,
+        bits,
+      )
+      this.#applyVerdict(verdict, policy, treatment.received, family, source.options.weight)
+    }
+    const prefix = prefixes.intern(w0, w1, w2, w3, bits)
+    this.#rib.announce(
+      family,
+      source,
+      prefix,
+      treatment.received,
+      treatment.effective,
+      treatment.state,
+      treatment.weight,
+    )
+  }
+}
+
+/** Up to 32 bits of an address, left-aligned, host bits zero (RFC 4271 §4.3: trailing bits are irrelevant). */
+function wordAt(buffer: Uint8Array, at: number, end: number, bits: number): number {
+  if (bits <= 0) return 0
+  let word = buffer[at]! << 24
+  if (at + 1 < end) word |= buffer[at + 1]! << 16
+  if (at + 2 < end) word |= buffer[at + 2]! << 8
+  if (at + 3 < end) word |= buffer[at + 3]!
+  return bits >= 32 ? word : word & (-1 << (32 - bits))
+}

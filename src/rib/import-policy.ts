@@ -1,0 +1,80 @@
+/**
+ * An import policy with its memo: attributes are judged once per attribute set, the result of `set` is made once per set and verdict.
+ */
+import type { Family } from '../net/family.js'
+import type { AttributeSet } from './attribute-set.js'
+import type { AttributeStore } from './attribute-store.js'
+import { applyEdits } from './policy.js'
+import type { CompiledPolicy, PolicyVerdict } from './policy-types.js'
+import type { RibSource } from './source.js'
+
+interface Memo {
+  /** By source index; index -1 where the source makes no difference. */
+  readonly candidates: Map<number, number>
+  /** By verdict id: the edited set, retained here. */
+  readonly edited: Map<number, AttributeSet>
+}
+
+export class ImportPolicy {
+  readonly policy: CompiledPolicy
+  readonly #store: AttributeStore
+  readonly #memos: Map<number, Memo>[] = []
+
+  constructor(policy: CompiledPolicy, store: AttributeStore) {
+    this.policy = policy
+    this.#store = store
+  }
+
+  /** First half of the policy, by attributes and source. */
+  candidates(set: AttributeSet, family: Family, source: RibSource): number {
+    const memo = this.#memo(set, family)
+    const key = this.policy.readsSource ? source.index : -1
+    let candidates = memo.candidates.get(key)
+    if (candidates === undefined) {
+      candidates = this.policy.evaluateAttributes(this.#store.attributes(set), family, source.policySource)
+      memo.candidates.set(key, candidates)
+    }
+    return candidates
+  }
+
+  /** The set as the verdict leaves it. */
+  effective(set: AttributeSet, family: Family, verdict: PolicyVerdict): AttributeSet {
+    if (verdict.edits === null) return set
+    const memo = this.#memo(set, family)
+    let edited = memo.edited.get(verdict.id)
+    if (edited === undefined) {
+      edited = this.#store.internAttributes(applyEdits(this.#store.attributes(set), verdict.edits, { nextHop: null }))
+      this.#store.retain(edited)
+      memo.edited.set(verdict.id, edited)
+    }
+    return edited
+  }
+
+  /** The id of this set is about to be reused. */
+  forget(setId: number): void {
+    for (const memos of this.#memos) {
+      const memo = memos?.get(setId)
+      if (memo === undefined) continue
+      memos.delete(setId)
+      for (const edited of memo.edited.values()) this.#store.release(edited)
+    }
+  }
+
+  /** The policy is no longer used by anybody. */
+  close(): void {
+    for (const memos of this.#memos)
+      for (const memo of memos?.values() ?? []) for (const edited of memo.edited.values()) this.#store.release(edited)
+    this.#memos.length = 0
+  }
+
+  #memo(set: AttributeSet, family: Family): Memo {
+    this.#memos[family] ??= new Map()
+    const memos = this.#memos[family]
+    let memo = memos.get(set.id)
+    if (memo === undefined) {
+      memo = { candidates: new Map(), edited: new Map() }
+      memos.set(set.id, memo)
+    }
+    return memo
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Next hops as small integers with what is known of each: does it resolve, at what IGP metric, is it one of our own addresses.
+ *
+ * Who resolves (the kernel's routes, or nobody) is passed in; after a change of those routes `resolveAgain` says which next hops have moved.
+ */
+import { formatAddress } from '../net/address.js'
+import { ChainIndex, grown, hashOctets } from './chain-index.js'
+
+/** Metric of a next hop's route, 0 and up; -1: no route. */
+export type Resolver = (address: string) => number
+
+export class NextHopTable {
+  readonly #index = new ChainIndex()
+  readonly #seed: number
+  readonly #bytes: Uint8Array[] = [new Uint8Array(0)]
+  readonly #texts: string[] = ['']
+  readonly #freeIds: number[] = []
+  #metric = new Int32Array(64)
+  #refs = new Int32Array(64)
+  #own = new Int32Array(64)
+  #resolver: Resolver = () => 0
+  #ownAddresses: ReadonlySet<string> = new Set()
+
+  constructor(seed: number) {
+    this.#seed = seed
+  }
+
+  get size(): number {
+    return this.#index.size
+  }
+
+  /** Id of a next hop of 4, 16 or 32 octets (RFC 2545 §3: global, then link-local); retained once for the caller. */
+  intern(octets: Uint8Array): number {
+    const hash = hashOctets(octets, 0, octets.length, this.#seed)
+    for (let id = this.#index.first(hash); id !== 0; id = this.#index.next(id)) {
+      if (equalOctets(this.#bytes[id]!, octets)) {
+        this.#refs[id]!++
+        return id
+      }
+    }
+    const id = this.#freeIds.pop() ?? this.#bytes.length
+    if (id >= this.#metric.length) {
+      this.#metric = grown(this.#metric, id + 1)
+      this.#refs = grown(this.#refs, id + 1)
+      this.#own = grown(this.#own, id + 1)
+    }
+    this.#bytes[id] = Uint8Array.from(octets)
+    this.#texts[id] = formatAddress(forwardingAddress(octets))
+    this.#refs[id] = 1
+    this.#index.add(id, hash)
+    this.#judge(id)
+    return id
+  }
+
+  release(id: number): void {
+    if (id === 0 || --this.#refs[id]! > 0) return
+    this.#index.delete(id)
+    this.#freeIds.push(id)
+  }
+
+  /** -1 when there is no route to it. */
+  metric(id: number): number {
+    return this.#metric[id]!
+  }
+  isOwn(id: number): boolean {
+    return this.#own[id] === 1
+  }
+  octets(id: number): Uint8Array {
+    return this.#bytes[id]!
+  }
+  /** The address that traffic goes to. */
+  text(id: number): string {
+    return this.#texts[id]!
+  }
+
+  setResolver(resolver: Resolver): void {
+    this.#resolver = resolver
+  }
+  setOwnAddresses(addresses: ReadonlySet<string>): void {
+    this.#ownAddresses = addresses
+  }
+
+  /** Looks all next hops up again. Returns the ids whose metric or ownership changed. */
+  resolveAgain(): ReadonlySet<number> {
+    const changed = new Set<number>()
+    for (let id = 1; id < this.#bytes.length; id++) {
+      if (this.#refs[id] === 0) continue
+      const metric = this.#metric[id]
+      const own = this.#own[id]
+      this.#judge(id)
+      if (this.#metric[id] !== metric || this.#own[id] !== own) changed.add(id)
+    }
+    return changed
+  }
+
+  #judge(id: number): void {
+    const text = this.#texts[id]!
+    this.#own[id] = this.#ownAddresses.has(text) ? 1 : 0
+    this.#metric[id] = this.#resolver(text)
+  }
+}
+
+/** Of a 32-octet next hop the global address, or the link-local one where the global is unspecified. */
+export function forwardingAddress(octets: Uint8Array): Uint8Array {
+  if (octets.length !== 32) return octets
+  const global = octets.subarray(0, 16)
+  return global.every((octet) => octet === 0) ? octets.subarray(16) : global
+}
+
+/** Addresses that no packet can be forwarded to: unspecified, loopback, multicast, reserved (RFC 4271 §6.3; RFC 4291 §2.7). */
+export function isMartianNextHop(octets: Uint8Array): boolean {
+  const address = forwardingAddress(octets)
+  if (address.length === 4) {
+    const first = address[0]!
+    return first === 0 || first === 127 || first >= 224
+  }
+  if (address.length !== 16) return true
+  if (address[0] === 0xff) return true
+  for (let i = 0; i < 15; i++) if (address[i] !== 0) return false
+  return address[15]! <= 1
+}
+
+export function equalOctets(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}

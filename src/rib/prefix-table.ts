@@ -1,0 +1,161 @@
+/**
+ * Interned prefixes of one family: a prefix is a small integer (from 1), its address lies in typed arrays.
+ *
+ * An id lives as long as it is in use; whoever names it (a path, a group's table, a log, a dirty list, the FIB) retains and releases it.
+ * Cost: 4 or 16 octets of address, 1 of length, 4 of use count, and 12 for the index.
+ */
+import { Family } from '../net/family.js'
+import { ChainIndex, finish, grown, mixWord } from './chain-index.js'
+
+export class PrefixTable {
+  readonly family: Family
+  readonly #seed: number
+  readonly #index = new ChainIndex()
+  readonly #wide: boolean
+  #w0 = new Int32Array(INITIAL)
+  #w1 = NONE
+  #w2 = NONE
+  #w3 = NONE
+  #length = new Uint8Array(INITIAL)
+  #uses = new Int32Array(INITIAL)
+  readonly #freeIds: number[] = []
+  #end = 1
+
+  constructor(family: Family, seed: number) {
+    this.family = family
+    this.#seed = seed
+    this.#wide = family === Family.IPV6_UNICAST
+    if (this.#wide) {
+      this.#w1 = new Int32Array(INITIAL)
+      this.#w2 = new Int32Array(INITIAL)
+      this.#w3 = new Int32Array(INITIAL)
+    }
+  }
+
+  /** Prefixes in the table. */
+  get size(): number {
+    return this.#index.size
+  }
+
+  /** Ids are in [1, end). */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Length that columns indexed by prefix id need. */
+  get capacity(): number {
+    return this.#w0.length
+  }
+
+  /** Id of a prefix (host bits zero), 0 when it is not in the table. IPv4 uses w0 alone. */
+  find(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    const hash = this.#hash(w0, w1, w2, w3, length)
+    let id = this.#index.first(hash)
+    for (; id !== 0; id = this.#index.next(id)) {
+      if (this.#w0[id] !== (w0 | 0) || this.#length[id] !== length) continue
+      if (!this.#wide || (this.#w1[id] === (w1 | 0) && this.#w2[id] === (w2 | 0) && this.#w3[id] === (w3 | 0)))
+        return id
+    }
+    return 0
+  }
+
+  /** Id of a prefix, made when missing. A new id has no uses: the caller retains it or gives it back with collect(). */
+  intern(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    const hash = this.#hash(w0, w1, w2, w3, length)
+    let id = this.#index.first(hash)
+    for (; id !== 0; id = this.#index.next(id)) {
+      if (this.#w0[id] !== (w0 | 0) || this.#length[id] !== length) continue
+      if (!this.#wide || (this.#w1[id] === (w1 | 0) && this.#w2[id] === (w2 | 0) && this.#w3[id] === (w3 | 0)))
+        return id
+    }
+    id = this.#freeIds.pop() ?? this.#end++
+    if (id >= this.#w0.length) this.#grow()
+    this.#w0[id] = w0
+    if (this.#wide) {
+      this.#w1[id] = w1
+      this.#w2[id] = w2
+      this.#w3[id] = w3
+    }
+    this.#length[id] = length
+    this.#uses[id] = 0
+    this.#index.add(id, hash)
+    return id
+  }
+
+  retain(id: number): void {
+    this.#uses[id]!++
+  }
+
+  /** Gives back one use; the id is free for another prefix when it was the last. */
+  release(id: number): void {
+    if (--this.#uses[id]! === 0) this.#free(id)
+  }
+
+  /** Frees an id that nobody retained after intern(). */
+  collect(id: number): void {
+    if (this.#uses[id] === 0) this.#free(id)
+  }
+
+  usesOf(id: number): number {
+    return this.#uses[id]!
+  }
+
+  word0(id: number): number {
+    return this.#w0[id]! >>> 0
+  }
+  /** Word 1 to 3 of an IPv6 address; 0 for IPv4. */
+  word(id: number, index: 1 | 2 | 3): number {
+    if (!this.#wide) return 0
+    return (index === 1 ? this.#w1[id]! : index === 2 ? this.#w2[id]! : this.#w3[id]!) >>> 0
+  }
+  lengthOf(id: number): number {
+    return this.#length[id]!
+  }
+
+  /** Writes the prefix as NLRI (RFC 4271 §4.3): length in bits, then as few octets as hold it. Returns the offset behind it. */
+  writeNlri(id: number, target: Uint8Array, at: number): number {
+    const bits = this.#length[id]!
+    target[at++] = bits
+    let word = this.#w0[id]!
+    for (let left = bits, octet = 0; left > 0; left -= 8, octet++) {
+      if ((octet & 3) === 0 && octet > 0)
+        word = octet === 4 ? this.#w1[id]! : octet === 8 ? this.#w2[id]! : this.#w3[id]!
+      target[at++] = word >>> 24
+      word <<= 8
+    }
+    return at
+  }
+
+  /** Octets that writeNlri() writes. */
+  nlriOctets(id: number): number {
+    return 1 + ((this.#length[id]! + 7) >>> 3)
+  }
+
+  #hash(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    let h = mixWord(this.#seed, w0)
+    if (this.#wide) h = mixWord(mixWord(mixWord(h, w1), w2), w3)
+    return finish(mixWord(h, length ^ this.#seed))
+  }
+
+  #free(id: number): void {
+    this.#index.delete(id)
+    this.#freeIds.push(id)
+  }
+
+  #grow(): void {
+    const size = this.#w0.length * 2
+    this.#w0 = grown(this.#w0, size)
+    if (this.#wide) {
+      this.#w1 = grown(this.#w1, size)
+      this.#w2 = grown(this.#w2, size)
+      this.#w3 = grown(this.#w3, size)
+    }
+    this.#uses = grown(this.#uses, size)
+    const lengths = new Uint8Array(size)
+    lengths.set(this.#length)
+    this.#length = lengths
+  }
+}
+
+const INITIAL = 1024
+const NONE = new Int32Array(0)

@@ -1,0 +1,265 @@
+/**
+ * The routing information base of one speaker: Adj-RIBs-In and Loc-RIB (RFC 4271 §3.2) of both families over the same records.
+ *
+ * UPDATE octets go in (adj-rib-in.ts), changed prefixes are marked dirty once, `decide()` chooses their winners in batches, and whoever wants to know
+ * (update groups, FIB) reads the winners of the batch before `finish()` gives it back.
+ */
+import type { Family } from '../net/family.js'
+import { FAMILIES } from '../net/family.js'
+import type { AttributeSet } from './attribute-set.js'
+import { AttributeStore, type StoreIdentity } from './attribute-store.js'
+import { Decision } from './decision.js'
+import { DirtyList } from './dirty-list.js'
+import { ImportPolicy } from './import-policy.js'
+import { NextHopTable, type Resolver } from './next-hop.js'
+import { PathState } from './path-state.js'
+import { PathTable } from './path-table.js'
+import type { CompiledPolicy } from './policy-types.js'
+import { PrefixTable } from './prefix-table.js'
+import { RibSource, type SourceOptions } from './source.js'
+
+export interface FamilyTables {
+  readonly family: Family
+  readonly prefixes: PrefixTable
+  readonly paths: PathTable
+  readonly decision: Decision
+  readonly dirty: DirtyList
+}
+
+export interface RibOptions extends StoreIdentity {
+  /** Seeds all hash tables. */
+  readonly seed: number
+  readonly nodeName: string
+  /** Seconds, monotonic; for the age of paths. */
+  readonly nowSeconds: () => number
+}
+
+export class Rib {
+  readonly tables: readonly FamilyTables[]
+  readonly store: AttributeStore
+  readonly nextHops: NextHopTable
+  /** The routes of this speaker. */
+  readonly local: RibSource
+  readonly #sources = new Map<number, RibSource>()
+  readonly #closing: RibSource[] = []
+  readonly #policies = new Map<CompiledPolicy, ImportPolicy>()
+  readonly #nowSeconds: () => number
+  #nextSource = 1
+  /** Prefix ids of the batch that decide() returned. */
+  readonly batch = new Int32Array(BATCH_PREFIXES)
+
+  constructor(options: RibOptions) {
+    this.#nowSeconds = options.nowSeconds
+    this.nextHops = new NextHopTable(options.seed)
+    this.store = new AttributeStore(this.nextHops, options, options.seed)
+    this.store.onFree((id) => {
+      for (const policy of this.#policies.values()) policy.forget(id)
+    })
+    this.local = new RibSource(0, {
+      name: 'local',
+      kind: 0,
+      bgpId: options.routerId,
+      asn: options.asn,
+      localAsn: options.asn,
+      address: new Uint8Array(0),
+      as4: true,
+      weight: LOCAL_WEIGHT,
+      allowOwnAs: 0,
+      importPolicy: null,
+    })
+    this.#sources.set(0, this.local)
+    const source = (index: number): RibSource => this.#sources.get(index)!
+    this.tables = FAMILIES.map(({ family }) => {
+      const prefixes = new PrefixTable(family, options.seed + family)
+      const paths = new PathTable()
+      const decision = new Decision({ paths, store: this.store, nextHops: this.nextHops, source })
+      return { family, prefixes, paths, decision, dirty: new DirtyList(prefixes) }
+    })
+  }
+
+  source(index: number): RibSource | undefined {
+    return this.#sources.get(index)
+  }
+
+  /** A session came up. Indices are never used again. */
+  openSource(options: SourceOptions): RibSource {
+    const source = new RibSource(this.#nextSource++, options)
+    this.#sources.set(source.index, source)
+    return source
+  }
+
+  /** A session is gone: its paths count no more from now on, and clearSlice() takes them out. */
+  closeSource(source: RibSource): void {
+    if (source.closed) return
+    source.closed = true
+    this.#closing.push(source)
+  }
+
+  get hasClearing(): boolean {
+    return this.#closing.length > 0
+  }
+
+  /** Removes up to `limit` paths of closed sources. */
+  clearSlice(limit: number): void {
+    let left = limit
+    while (left > 0 && this.#closing.length > 0) {
+      const source = this.#closing[0]!
+      for (const { family } of FAMILIES) {
+        while (left > 0 && source.head[family] !== 0) {
+          this.#removePath(family, source, source.head[family]!)
+          left--
+        }
+      }
+      if (left > 0) {
+        this.#closing.shift()
+        this.#sources.delete(source.index)
+      }
+    }
+  }
+
+  /**
+   * A source announces a prefix: the path is made or replaced. `effective` null: not used, `state` says why. Nothing happens where nothing changed.
+   */
+  announce(
+    family: Family,
+    source: RibSource,
+    prefix: number,
+    received: AttributeSet,
+    effective: AttributeSet | null,
+    state: PathState,
+    weight: number,
+  ): void {
+    const { paths, prefixes, dirty } = this.tables[family]!
+    paths.reservePrefixes(prefixes.capacity)
+    let path = paths.find(prefix, source.index)
+    const effectiveId = effective === null ? 0 : effective.id
+    if (path !== 0) {
+      if (
+        paths.received[path] === received.id &&
+        paths.effective[path] === effectiveId &&
+        paths.state[path] === state &&
+        paths.weight[path] === weight
+      )
+        return
+      this.#releaseSets(paths, path)
+      if (paths.effective[path] !== 0) source.accepted[family]!--
+    } else {
+      path = paths.insert(prefix, source.index, source.head[family]!)
+      source.head[family] = path
+      source.received[family]!++
+      prefixes.retain(prefix)
+    }
+    this.store.retain(received)
+    if (effective !== null) {
+      this.store.retain(effective)
+      source.accepted[family]!++
+    }
+    paths.received[path] = received.id
+    paths.effective[path] = effectiveId
+    paths.state[path] = state
+    paths.weight[path] = weight
+    paths.stampSeconds[path] = this.#nowSeconds()
+    dirty.add(prefix)
+  }
+
+  /** A source withdraws a prefix; unknown ones are no error (RFC 4271 §3.1). */
+  withdraw(family: Family, source: RibSource, prefix: number): void {
+    if (prefix === 0) return
+    const path = this.tables[family]!.paths.find(prefix, source.index)
+    if (path !== 0) this.#removePath(family, source, path)
+  }
+
+  /** An own route, as `announce` or originate give it. */
+  originate(family: Family, prefix: number, set: AttributeSet): void {
+    this.announce(family, this.local, prefix, set, set, PathState.USABLE, LOCAL_WEIGHT)
+  }
+
+  importPolicyOf(policy: CompiledPolicy): ImportPolicy {
+    let found = this.#policies.get(policy)
+    if (found === undefined) {
+      found = new ImportPolicy(policy, this.store)
+      this.#policies.set(policy, found)
+    }
+    return found
+  }
+
+  /** Forgets the memo of a policy that a reload replaced. */
+  dropPolicy(policy: CompiledPolicy): void {
+    this.#policies.get(policy)?.close()
+    this.#policies.delete(policy)
+  }
+
+  /** Marks every prefix of a source, or of all, dirty (next hops moved, a policy changed). */
+  markAllDirty(family: Family): void {
+    const { paths, prefixes, dirty } = this.tables[family]!
+    paths.reservePrefixes(prefixes.capacity)
+    for (let prefix = 1; prefix < prefixes.end; prefix++) if (paths.firstOfPrefix[prefix] !== 0) dirty.add(prefix)
+  }
+
+  setResolver(resolver: Resolver, ownAddresses: ReadonlySet<string>): void {
+    this.nextHops.setResolver(resolver)
+    this.nextHops.setOwnAddresses(ownAddresses)
+    this.resolveAgain()
+  }
+
+  /** The kernel's routes changed: prefixes whose next hops moved become dirty. */
+  resolveAgain(): void {
+    const changed = this.nextHops.resolveAgain()
+    if (changed.size === 0) return
+    for (const { paths, dirty } of this.tables) {
+      for (let path = 1; path < paths.end; path++) {
+        const effective = paths.effective[path]!
+        // A free record names its last prefix, which may have been freed too: the prefix's own list tells whether the record lives.
+        if (effective === 0) continue
+        if (changed.has(this.store.get(effective).nextHopId)) dirty.add(paths.prefix[path]!)
+      }
+    }
+  }
+
+  get dirtyCount(): number {
+    let count = 0
+    for (const { dirty } of this.tables) count += dirty.size
+    return count
+  }
+
+  /** Decides up to BATCH_PREFIXES dirty prefixes of a family; their ids lie in `batch` until finish(). Returns how many. */
+  decide(family: Family): number {
+    const { dirty, paths, decision, prefixes } = this.tables[family]!
+    paths.reservePrefixes(prefixes.capacity)
+    const count = dirty.take(this.batch, BATCH_PREFIXES)
+    for (let i = 0; i < count; i++) {
+      const prefix = this.batch[i]!
+      paths.best[prefix] = decision.best(prefix)
+      paths.bestReason[prefix] = decision.reason
+    }
+    return count
+  }
+
+  /** Groups and FIB have seen the batch. */
+  finish(family: Family, count: number): void {
+    this.tables[family]!.dirty.done(this.batch, count)
+  }
+
+  #removePath(family: Family, source: RibSource, path: number): void {
+    const { paths, prefixes, dirty } = this.tables[family]!
+    const prefix = paths.prefix[path]!
+    if (paths.effective[path] !== 0) source.accepted[family]!--
+    source.received[family]!--
+    this.#releaseSets(paths, path)
+    paths.effective[path] = 0
+    source.head[family] = paths.remove(path, source.head[family]!)
+    dirty.add(prefix)
+    prefixes.release(prefix)
+  }
+
+  #releaseSets(paths: PathTable, path: number): void {
+    this.store.release(this.store.get(paths.received[path]!))
+    const effective = paths.effective[path]!
+    if (effective !== 0) this.store.release(this.store.get(effective))
+  }
+}
+
+/** Own routes win over learned ones (DESIGN: weight before LOCAL_PREF). */
+export const LOCAL_WEIGHT = 32768
+/** Prefixes decided and sent in one go: a few milliseconds of work. */
+export const BATCH_PREFIXES = 4096

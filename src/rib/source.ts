@@ -1,0 +1,55 @@
+/**
+ * Where paths come from: one source per BGP session (a session that returns is a new source, so that the old one's routes can be cleared in
+ * slices meanwhile), and one for the routes of this speaker.
+ */
+import { FAMILY_COUNT } from '../net/family.js'
+import type { CompiledPolicy, PolicySource } from './policy-types.js'
+
+export const SourceKind = Object.freeze({ LOCAL: 0, EBGP: 1, CLIENT: 2, NON_CLIENT: 3 } as const)
+export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind]
+
+/** What the RIB has to know of a peer. */
+export interface SourceOptions {
+  readonly name: string
+  readonly kind: SourceKind
+  /** u32: the peer's BGP Identifier; our router id for the local source. */
+  readonly bgpId: number
+  readonly asn: number
+  /** The AS that the peer takes us for; differs from ours with localAsn. */
+  readonly localAsn: number
+  /** 4 or 16 octets; empty for the local source. Last step of the decision (RFC 4271 §9.1.2.2 g). */
+  readonly address: Uint8Array
+  readonly as4: boolean
+  readonly weight: number
+  readonly allowOwnAs: number
+  /** null: everything is accepted; 'none': nothing, an external peer without policy (RFC 8212). */
+  readonly importPolicy: CompiledPolicy | 'none' | null
+}
+
+export class RibSource {
+  readonly index: number
+  options: SourceOptions
+  readonly policySource: PolicySource
+  /** First path of this source, by family. */
+  readonly head: Int32Array = new Int32Array(FAMILY_COUNT)
+  readonly received: Int32Array = new Int32Array(FAMILY_COUNT)
+  readonly accepted: Int32Array = new Int32Array(FAMILY_COUNT)
+  readonly endOfRib: boolean[] = new Array<boolean>(FAMILY_COUNT).fill(false)
+  /** The session is gone; its paths are being cleared. */
+  closed = false
+  updatesReceived = 0
+  treatedAsWithdraw = 0
+
+  constructor(index: number, options: SourceOptions) {
+    this.index = index
+    this.options = options
+    this.policySource = {
+      name: options.name,
+      type: options.kind === SourceKind.LOCAL ? 'local' : options.kind === SourceKind.EBGP ? 'ebgp' : 'ibgp',
+    }
+  }
+
+  get isEbgp(): boolean {
+    return this.options.kind === SourceKind.EBGP
+  }
+}

@@ -1,0 +1,108 @@
+/** UPDATE messages for tests, written the plain way (RFC 4271 §4.3, RFC 4760). */
+import { encodePathAttributes } from '../../src/bgp/attributes/encode.js'
+import type { PathAttributes } from '../../src/bgp/attributes/path-attributes.js'
+import { splitUpdate } from '../../src/bgp/message/update.js'
+import { UpdateParts } from '../../src/bgp/message/update-parts.js'
+import { Framer } from '../../src/bgp/wire/framer.js'
+import { Family } from '../../src/net/family.js'
+import { formatPrefix, parsePrefix } from '../../src/net/prefix.js'
+
+export function message(type: number, body: Uint8Array): Uint8Array {
+  const out = Buffer.alloc(19 + body.length, 0xff)
+  out.writeUInt16BE(out.length, 16)
+  out[18] = type
+  out.set(body, 19)
+  return out
+}
+
+export function nlri(prefix: string): Uint8Array {
+  const { address, length } = parsePrefix(prefix)
+  return Uint8Array.from([length, ...address.subarray(0, (length + 7) >> 3)])
+}
+
+function u16(value: number): Uint8Array {
+  return Uint8Array.from([value >> 8, value & 255])
+}
+
+export function announceBytes(prefixes: readonly string[], attributes: PathAttributes, as4 = true): Uint8Array {
+  const ipv4 = parsePrefix(prefixes[0]!).family === Family.IPV4_UNICAST
+  const rest = encodePathAttributes(attributes, { as4, nextHopAttribute: ipv4 })
+  const reachable = Buffer.concat(prefixes.map(nlri))
+  if (ipv4) return message(2, Buffer.concat([u16(0), u16(rest.length), rest, reachable]))
+  const value = Buffer.concat([
+    Uint8Array.from([0, 2, 1, attributes.nextHop!.length]),
+    attributes.nextHop!,
+    Uint8Array.from([0]),
+    reachable,
+  ])
+  const all = Buffer.concat([Uint8Array.from([0x90, 14]), u16(value.length), value, rest])
+  return message(2, Buffer.concat([u16(0), u16(all.length), all]))
+}
+
+export function withdrawBytes(prefixes: readonly string[]): Uint8Array {
+  const unreachable = Buffer.concat(prefixes.map(nlri))
+  if (parsePrefix(prefixes[0]!).family === Family.IPV4_UNICAST)
+    return message(2, Buffer.concat([u16(unreachable.length), unreachable, u16(0)]))
+  const value = Buffer.concat([Uint8Array.from([0, 2, 1]), unreachable])
+  const all = Buffer.concat([Uint8Array.from([0x90, 15]), u16(value.length), value])
+  return message(2, Buffer.concat([u16(0), u16(all.length), all]))
+}
+
+/** A neighbour that decodes what it gets and keeps the table that results. */
+export class Receiver {
+  /** `family prefix` → hex of the attributes (without MP_REACH_NLRI), and the MP next hop. */
+  readonly routes = new Map<string, string>()
+  readonly endOfRib = [0, 0]
+  messages = 0
+  largest = 0
+  onAnnounce: (route: string, attributes: string) => void = () => {}
+  readonly #framer = new Framer()
+  readonly #parts = new UpdateParts()
+
+  receive(chunk: Uint8Array): void {
+    this.#framer.push(chunk, (buffer, start, end, type) => this.#message(buffer, start, end, type), 65535)
+  }
+
+  #message(buffer: Uint8Array, start: number, end: number, type: number): void {
+    this.messages++
+    this.largest = Math.max(this.largest, end - start)
+    if (type !== 2) return
+    const parts = this.#parts
+    splitUpdate(buffer, start, end, parts)
+    if (end - start === 23) this.endOfRib[0]!++
+    for (const prefix of prefixesIn(buffer, parts.withdrawnStart, parts.withdrawnEnd, Family.IPV4_UNICAST))
+      this.routes.delete(prefix)
+    if (parts.mpUnreachAttributeStart >= 0) {
+      if (end - start === 29) this.endOfRib[1]!++
+      for (const prefix of prefixesIn(buffer, parts.mpUnreachNlriStart, parts.mpUnreachNlriEnd, Family.IPV6_UNICAST))
+        this.routes.delete(prefix)
+    }
+    const attributes = Buffer.from(buffer.subarray(parts.attributesStart, parts.attributesEnd)).toString('hex')
+    for (const prefix of prefixesIn(buffer, parts.nlriStart, parts.nlriEnd, Family.IPV4_UNICAST))
+      this.#set(prefix, attributes)
+    if (parts.mpReachAttributeStart >= 0) {
+      const before = Buffer.from(buffer.subarray(parts.attributesStart, parts.mpReachAttributeStart)).toString('hex')
+      const after = Buffer.from(buffer.subarray(parts.mpReachAttributeEnd, parts.attributesEnd)).toString('hex')
+      const nextHop = Buffer.from(buffer.subarray(parts.mpReachNextHopStart, parts.mpReachNextHopEnd)).toString('hex')
+      for (const prefix of prefixesIn(buffer, parts.mpReachNlriStart, parts.mpReachNlriEnd, Family.IPV6_UNICAST))
+        this.#set(prefix, `${before}${after} ${nextHop}`)
+    }
+  }
+
+  #set(prefix: string, attributes: string): void {
+    this.routes.set(prefix, attributes)
+    this.onAnnounce(prefix, attributes)
+  }
+}
+
+function* prefixesIn(buffer: Uint8Array, start: number, end: number, family: Family): Generator<string> {
+  const size = family === Family.IPV4_UNICAST ? 4 : 16
+  for (let at = start; at < end; ) {
+    const length = buffer[at]!
+    const octets = (length + 7) >> 3
+    const address = new Uint8Array(size)
+    address.set(buffer.subarray(at + 1, at + 1 + octets))
+    yield `${family} ${formatPrefix(family, address, length)}`
+    at += 1 + octets
+  }
+}
