@@ -40,7 +40,10 @@ type CommunityEdits = Pick<AttributeEdits, 'communitiesSet' | 'communitiesAdd' |
 
 /** (x − R1 + A1) − R2 + A2 = x − (R1 ∪ R2) + ((A1 − R2) ∪ A2); a second `set` makes what came before it irrelevant. */
 function composeCommunities(first: AttributeEdits, second: AttributeEdits): CommunityEdits {
-  if (second.communitiesSet !== null) return second
+  if (second.communitiesSet !== null) {
+    const { communitiesSet, communitiesAdd, communitiesRemove } = second
+    return { communitiesSet, communitiesAdd, communitiesRemove }
+  }
   const kept = combine(first.communitiesAdd ?? NONE, second.communitiesRemove ?? NONE, without) ?? NONE
   return {
     communitiesSet: first.communitiesSet,

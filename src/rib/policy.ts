@@ -7,8 +7,8 @@
  */
 import { asPathLength, formatAsPath } from '../bgp/attributes/as-path.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
-import type { PolicyConfig, PolicyStatement } from '../config/types.js'
-import type { Family } from '../net/family.js'
+import type { PolicyConfig, PolicySet, PolicyStatement } from '../config/types.js'
+import { FAMILIES, type Family } from '../net/family.js'
 import { addressInPrefix } from '../net/prefix.js'
 import { communityLists, hasAny, LARGE_OCTETS, STANDARD_OCTETS } from './policy-communities.js'
 import { composeEdits, editsOf, isNoEdit } from './policy-edits.js'
@@ -38,9 +38,8 @@ interface Statement {
   readonly tests: readonly Test[]
   readonly prefixes: PrefixList | null
   readonly action: 'accept' | 'reject' | 'next'
-  /** null: changes nothing. */
-  readonly edits: AttributeEdits | null
-  readonly weight: number | null
+  /** By family, because a next hop of the other family is no change; null: changes nothing. */
+  readonly changes: readonly Changes[]
 }
 
 /** A way through the policy: the `next` statements that matched so far. Leads to further ones, or to the verdict. */
@@ -61,7 +60,7 @@ class Policy implements CompiledPolicy {
   readonly #fitsBits: boolean
   readonly #candidates: number[][] = []
   readonly #candidateIds = new Map<string, number>()
-  readonly #start: Way = { edits: null, weight: null, next: [], verdicts: [] }
+  readonly #starts: readonly Way[] = FAMILIES.map(() => ({ ...NO_CHANGE, next: [], verdicts: [] }))
   readonly #verdicts = new Map<string, PolicyVerdict>()
 
   constructor(config: PolicyConfig) {
@@ -101,7 +100,7 @@ class Policy implements CompiledPolicy {
     length: number,
   ): PolicyVerdict {
     const indexes = this.#fitsBits ? null : this.#candidates[candidates]!
-    let way = this.#start
+    let way = this.#starts[family]!
     let bits = candidates
     for (let i = 0; indexes === null ? bits !== 0 : i < indexes.length; i++) {
       // In order: the lowest bit first.
@@ -109,25 +108,24 @@ class Policy implements CompiledPolicy {
       bits &= bits - 1
       const statement = this.#statements[index]!
       if (statement.prefixes !== null && !statement.prefixes.has(family, w0, w1, w2, w3, length)) continue
-      if (statement.action !== 'next') return way.verdicts[index] ?? this.#verdict(way, index)
-      way = way.next[index] ?? this.#follow(way, index)
+      if (statement.action !== 'next') return way.verdicts[index] ?? this.#verdict(way, index, family)
+      way = way.next[index] ?? this.#follow(way, index, family)
     }
-    return way.verdicts[this.#statements.length] ?? this.#verdict(way, this.#statements.length)
+    return way.verdicts[this.#statements.length] ?? this.#verdict(way, this.#statements.length, family)
   }
 
-  #follow(way: Way, index: number): Way {
-    const statement = this.#statements[index]!
-    const changes = statement.edits !== null || statement.weight !== null
-    // A `next` without `set` leads nowhere new.
-    const target: Way = changes ? { ...combined(way, statement), next: [], verdicts: [] } : way
+  #follow(way: Way, index: number, family: Family): Way {
+    const changes = this.#statements[index]!.changes[family]!
+    // A `next` that changes nothing leads nowhere new.
+    const target: Way = changes === NO_CHANGE ? way : { ...combined(way, changes), next: [], verdicts: [] }
     way.next[index] = target
     return target
   }
 
-  #verdict(way: Way, index: number): PolicyVerdict {
+  #verdict(way: Way, index: number, family: Family): PolicyVerdict {
     const statement = this.#statements[index]
     const accept = statement?.action === 'accept'
-    const { edits, weight } = accept ? combined(way, statement) : NO_CHANGE
+    const { edits, weight } = accept ? combined(way, statement.changes[family]!) : NO_CHANGE
     const text =
       statement === undefined
         ? `policy ${this.name}, no statement accepts it (reject)`
@@ -172,14 +170,20 @@ function compileStatement({ match, set, action }: PolicyStatement): Statement {
     })
   }
   if (asPath !== null) tests.push(pathTest(asPath))
-  const edits = editsOf(set)
   return {
     tests,
     prefixes: match.prefix === null ? null : new PrefixList(match.prefix),
     action,
-    edits: isNoEdit(edits) ? null : edits,
-    weight: set.weight,
+    changes: FAMILIES.map((row) => changesOf(set, row.addressOctets)),
   }
+}
+
+function changesOf(set: PolicySet, addressOctets: number): Changes {
+  const written = editsOf(set)
+  const foreign = written.nextHop instanceof Uint8Array && written.nextHop.length !== addressOctets
+  const edits = foreign ? { ...written, nextHop: null } : written
+  if (!isNoEdit(edits)) return { edits, weight: set.weight }
+  return set.weight === null ? NO_CHANGE : { edits: null, weight: set.weight }
 }
 
 function peerTest(names: readonly string[]): Test {
