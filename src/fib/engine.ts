@@ -395,8 +395,8 @@ export class FibEngine implements Fib {
       this.#wake()
       return
     }
-    // Our own changes come back as events too: dumps may take a tenth of the time at most.
-    const restMs = this.#lastDumpEndMs + this.#lastDumpTookMs * 9 - performance.now()
+    // Our own changes come back as events too: between dumps there is a rest that grows with their length.
+    const restMs = this.#lastDumpEndMs + Math.min(MAX_REST_MS, this.#lastDumpTookMs * 4) - performance.now()
     this.#dumpIn(Math.max(DEBOUNCE_MS, restMs))
   }
 
@@ -463,6 +463,7 @@ const MAX_TRIES = 3
 const MAX_RESOLVED = 10_000
 const DEBOUNCE_MS = 75
 const FIRST_LOOK_MS = 300
+const MAX_REST_MS = 2000
 const RETRY_MS = 1000
 const DUMP_RETRY_MS = 1000
 const LOST_DELAY_MS = 500

@@ -28,11 +28,25 @@ done
 ip -n n1 route add 10.0.2.2/32 via 192.168.0.2
 ip -n n2 route add 10.0.1.1/32 via 192.168.0.1
 
-# start NAME NAMESPACE JOB: waits for `ready` or the end of the process.
+# start NAME NAMESPACE JOB: waits for `ready` or the end of the process. Every fork is dear here, so nothing polls.
 start() {
-  ip netns exec "$2" "$NODE" "$FIB_NODE" "$3" >"$OUT/$1.log" 2>&1 &
+  mkfifo "/run/$1"
+  ip netns exec "$2" "$NODE" "$FIB_NODE" "$3" >"/run/$1" 2>&1 &
   pids="$pids $!"
-  while ! grep -q '^ready' "$OUT/$1.log" && kill -0 $! 2>/dev/null; do sleep 0.1; done
+  exec {output}<"/run/$1"
+  while IFS= read -r line <&$output; do
+    printf '%s\n' "$line" >>"$OUT/$1.log"
+    [ "$line" = ready ] && break
+  done
+  cat <&$output >>"$OUT/$1.log" &
+  exec {output}<&-
+}
+# until_route TEXT: our routes of n1 contain it again, or 30 s are over.
+until_route() {
+  for i in $(seq 60); do
+    [[ $(ip -n n1 route show proto 179) == *"$1"* ]] && return
+    sleep 0.5
+  done
 }
 stop() {
   kill $pids 2>/dev/null
@@ -41,7 +55,7 @@ stop() {
 }
 pids=
 
-echo '--- the tunnel device of somebody else, as Felix sets it up'
+echo "--- the tunnel device of somebody else, as Felix sets it up"
 for i in 1 2; do
   ip -n n$i link set tunl0 up mtu 1480
   ip -n n$i addr add 10.244.$i.1/32 dev tunl0
@@ -52,21 +66,25 @@ ip -n n1 route show proto 179 >"$OUT/a-routes"
 ip -n n1 -j -s link show tunl0 >"$OUT/a-before"
 ip netns exec n2 timeout 20 tcpdump -i eth0 -n -c 2 ip proto 4 >"$OUT/a-packets" 2>&1 &
 dump=$!
-while ! grep -q listening "$OUT/a-packets" && kill -0 $dump 2>/dev/null; do sleep 0.1; done
+while [[ $(<"$OUT/a-packets") != *listening* ]] && kill -0 $dump 2>/dev/null; do sleep 0.5; done
 ip netns exec p1 ping -c 5 -i 0.2 -W 2 10.244.2.2 >"$OUT/a-ping"
 echo $? >"$OUT/a-ping-status"
 wait $dump
 ip -n n1 -j -s link show tunl0 >"$OUT/a-after"
 ip -n n1 link set tunl0 down
-for i in $(seq 100); do grep -q 'is down' "$OUT/a1.log" && break; sleep 0.1; done
+for i in $(seq 60); do
+  [[ $(<"$OUT/a1.log") == *'is down'* ]] && break
+  sleep 0.5
+done
 ip -n n1 link set tunl0 up
-for i in $(seq 100); do ip -n n1 route show proto 179 | grep -q 10.244.2.0/26 && break; sleep 0.1; done
+until_route 10.244.2.0/26
+until_route 10.245.0.0/26
 ip -n n1 route show proto 179 >"$OUT/a-routes-again"
 stop
 ip -n n1 route show proto 179 >"$OUT/a-routes-end"
 ip -n n1 -j -d addr show tunl0 >"$OUT/a-device-end"
 
-echo '--- a tunnel device that we make, only across subnets'
+echo "--- a tunnel device that we make, only across subnets"
 for i in 1 2; do ip -n n$i link set tunl0 down; done
 start b1 n1 '{"options":{"encapsulation":"ipip-cross-subnet","tunnelDevice":"nb0","tunnelAddress":"10.244.1.0/32","nodeAddresses":["10.0.1.1"]},
   "routes":{"10.244.2.0/26":["10.0.2.2"],"10.245.0.0/26":["192.168.0.2"]}}'
@@ -77,7 +95,7 @@ ip netns exec p1 ping -c 3 -i 0.2 -W 2 10.244.2.2 >"$OUT/b-ping"
 echo $? >"$OUT/b-ping-status"
 ip -n n1 -j -s -d addr show nb0 >"$OUT/b-device"
 ip -n n1 link set nb0 down mtu 1300
-for i in $(seq 100); do ip -n n1 route show proto 179 | grep -q nb0 && break; sleep 0.1; done
+until_route nb0
 ip -n n1 -j -d addr show nb0 >"$OUT/b-device-again"
 ip -n n1 route show proto 179 >"$OUT/b-routes-again"
 stop

@@ -11,7 +11,10 @@ interface DeviceJson {
   readonly stats64: { readonly rx: { readonly packets: number }; readonly tx: { readonly packets: number } }
 }
 
-t.test('IPIP in user-mode Linux', async (t) => {
+// The guest takes 10 to 40 s, by how busy the machine is.
+t.setTimeout(180_000)
+
+t.test('IPIP in user-mode Linux', { timeout: 170_000 }, async (t) => {
   const commands = [...UML_REQUIREMENT.commands, 'ping', 'tcpdump']
   const packages = [...UML_REQUIREMENT.packages, 'iputils-ping', 'tcpdump']
   if (!requireOrSkip(t, { commands, packages })) return
