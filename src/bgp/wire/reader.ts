@@ -46,8 +46,9 @@ export class Reader {
   }
 
   u32(): number {
-    const high = this.u16()
-    return high * 65536 + this.u16()
+    const at = this.#take(4)
+    const b = this.#buffer
+    return ((b[at]! << 24) | (b[at + 1]! << 16) | (b[at + 2]! << 8) | b[at + 3]!) >>> 0
   }
 
   /** A view, not a copy. */
