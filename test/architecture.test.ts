@@ -40,7 +40,14 @@ const ROWS: readonly Row[] = [
   { name: 'reflector', files: ['src/reflector/'], uses: [...CODEC, 'rib'] },
   {
     name: 'fib edge',
-    files: ['src/fib/kernel.ts', 'src/fib/ip-batch.ts', 'src/fib/ip-run.ts', 'src/fib/tunnel.ts', 'src/fib/fib.ts'],
+    files: [
+      'src/fib/kernel.ts',
+      'src/fib/ip-batch.ts',
+      'src/fib/ip-run.ts',
+      'src/fib/tunnel.ts',
+      'src/fib/fib.ts',
+      'src/fib/engine.ts',
+    ],
     uses: ['net', 'rib', 'fib', 'log'],
     node: ['*'],
   },
