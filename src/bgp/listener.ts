@@ -3,7 +3,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ListenAddress } from '../config/types.js'
-import { hostPort } from './transport.js'
+import { HIGH_WATER_OCTETS, hostPort } from './transport.js'
 
 export class Listeners {
   readonly #servers = new Map<string, Server>()
@@ -55,7 +55,7 @@ export class Listeners {
 
   #open({ address, port }: ListenAddress, ipv6Only: boolean): Promise<Server> {
     return new Promise((resolve, reject) => {
-      const server = createServer({ noDelay: true })
+      const server = createServer({ noDelay: true, highWaterMark: HIGH_WATER_OCTETS })
       server.once('error', (error: NodeJS.ErrnoException) => reject(new Error(listenErrorText(error, address, port))))
       server.listen({ host: address, port, backlog: BACKLOG, ipv6Only }, () => {
         server.removeAllListeners('error')

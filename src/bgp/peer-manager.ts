@@ -44,7 +44,7 @@ export interface PeerManagerOptions {
 export interface ManagerCounters {
   /** Connections from addresses that no neighbour has: closed before anything is read. */
   unknownConnections: number
-  /** Connections of known peers answered with a NOTIFICATION at once: shut down, paying for an error. */
+  /** Connections of known peers answered with a NOTIFICATION at once: shut down, paying for an error, or one is Established. */
   refusedConnections: number
 }
 
@@ -162,7 +162,7 @@ export class PeerManager {
     }
     const peer = this.#byAddress.get(address)
     if (peer !== undefined) {
-      peer.accept(link)
+      if (!peer.accept(link)) this.counters.refusedConnections++
       return
     }
     const range = this.#ranges.find(address)

@@ -285,26 +285,26 @@ export class Peer implements Wakeable {
     this.#context.clock.cancel(this)
   }
 
-  /** The peer opened a connection. */
-  accept(link: Link): void {
+  /** The peer opened a connection. False: it was refused, with a NOTIFICATION. */
+  accept(link: Link): boolean {
     const nowMs = this.#now()
     if (this.#adminDown || this.#removed) {
       refuse(link, 6, 2, shutdownData(this.#adminText))
-      return
+      return false
     }
     if (nowMs < this.#backoff.untilMs) {
       refuse(link, 6, 5)
-      return
+      return false
     }
     const current = this.#current
     if (current !== null) {
       refuse(link, 6, 7)
       // The peer may have lost the old connection without our knowing: its kernel answers a KEEPALIVE with a RST then.
-      if (nowMs - this.#probedAtMs < PROBE_EVERY_MS) return
+      if (nowMs - this.#probedAtMs < PROBE_EVERY_MS) return false
       this.#probedAtMs = nowMs
       current.session.probe(nowMs)
       this.#drain(current)
-      return
+      return false
     }
     const earlier = this.#in
     const connection = this.#newConnection('in')
@@ -312,6 +312,7 @@ export class Peer implements Wakeable {
     if (earlier !== null) this.#collide(earlier, 'the peer opened another connection')
     connection.session.start(nowMs)
     this.#attach(connection, link)
+    return true
   }
 
   onDeadline(nowMs: number): void {

@@ -122,7 +122,7 @@ export function tcpDial(open: OpenLinks): Dial {
     const { address, port, sourceAddress } = options
     const source = sourceAddress === null ? {} : { localAddress: sourceAddress }
     let over = false
-    const socket = connect({ host: address, port, noDelay: true, ...source })
+    const socket = connect({ host: address, port, noDelay: true, highWaterMark: HIGH_WATER_OCTETS, ...source })
     open.add(socket)
     const onError = (error: NodeJS.ErrnoException) => {
       if (over) return
@@ -193,5 +193,7 @@ const ERRNO_TEXTS: { readonly [code: string]: string } = Object.freeze({
   EMFILE: 'too many open files: raise the limit of open files (ulimit -n)',
 })
 
+/** Above this `write` says full, and `drained` follows: more than a slab of messages, so that one that the kernel takes at once is not 'full'. */
+export const HIGH_WATER_OCTETS = 256 * 1024
 /** How long a connection that we end may take to deliver our last octets. */
 const LINGER_MS = 2_000

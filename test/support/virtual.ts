@@ -143,6 +143,7 @@ export class MemoryLink implements Link {
   other!: MemoryLink
   isClosed = false
   #paused = false
+  #full = false
   #events: LinkEvents | null = null
   /** What arrived and was not read, in order. */
   #inbox: (() => void)[] = []
@@ -163,10 +164,23 @@ export class MemoryLink implements Link {
         this.pendingOctets -= bytes.length
         this.other.#events?.data(bytes)
         if (i === chunks.length - 1 && !this.isClosed) onTaken?.()
-        if (this.pendingOctets === 0) this.#events?.drained()
+        if (this.pendingOctets > 0 || !this.#full) return
+        this.#full = false
+        this.#events?.drained()
       })
     }
-    return true
+    this.#full ||= this.pendingOctets > HIGH_WATER_OCTETS
+    return !this.#full
+  }
+
+  /** The connection breaks: both ends see it. */
+  cut(): void {
+    for (const end of [this, this.other]) {
+      const events = end.#events
+      end.#events = null
+      end.isClosed = true
+      events?.closed('the TCP connection was reset by the peer')
+    }
   }
 
   end(): void {
@@ -240,3 +254,5 @@ export class RawEnd {
     this.link.write(messages, null)
   }
 }
+
+const HIGH_WATER_OCTETS = 16_384
