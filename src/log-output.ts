@@ -1,11 +1,12 @@
 /**
  * Where log lines go (edge): a file descriptor that may be slow, full or closed, none of which may stop or delay the daemon.
  *
- * Lines of one turn of the event loop are written together. A pipe or terminal is opened once more without blocking, so that a reader
- * that stopped reading cannot hold the loop; what it does not take waits in a bounded queue, and beyond that lines are dropped and counted.
- * Regular files and sockets are written as they are. A full disk or closed pipe loses lines, and the loss is told when writing works again.
+ * Lines of one turn of the event loop are written together. Pipes, terminals and sockets (systemd's journal) are written without blocking,
+ * so that a reader that stopped reading cannot hold the loop; what it does not take waits in a bounded queue, and beyond that lines are
+ * dropped and counted. A full disk or closed pipe loses lines, and the loss is told when writing works again.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { isatty } from 'node:tty'
 import { stripVTControlCharacters } from 'node:util'
 
@@ -31,6 +32,7 @@ export class LogOutput {
     const own = reopenWithoutBlocking(fd)
     this.owned = own !== null
     this.fd = own ?? fd
+    if (!this.owned) stopBlocking(fd)
   }
 
   write(line: string): void {
@@ -103,7 +105,10 @@ const REASONS: Readonly<Record<string, string>> = {
   EIO: 'input/output error',
 }
 
-/** A second, non-blocking opening of a pipe or terminal (Linux); null where that is not possible, or where the file is of another kind. */
+/**
+ * A second, non-blocking opening of a pipe or terminal (Linux), because the mode of the first is shared with other processes.
+ * Null where that is not possible, or where the file is of another kind.
+ */
 function reopenWithoutBlocking(fd: number): number | null {
   try {
     const stat = fstatSync(fd)
@@ -113,6 +118,17 @@ function reopenWithoutBlocking(fd: number): number | null {
     return null
   }
 }
+
+/** Sockets, and pipes of another user, cannot be opened again: libuv sets the mode of what is there. The handle is kept, as it would close the descriptor. */
+function stopBlocking(fd: number): void {
+  try {
+    const stat = fstatSync(fd)
+    if (stat.isSocket() || stat.isFIFO()) KEPT.push(new Socket({ fd, readable: false, writable: true }).unref())
+  } catch {
+    // Written as it is.
+  }
+}
+const KEPT: Socket[] = []
 
 /** One pino line as a line for people: `15:04:05.123 INFO  message  peer=tor-a`. Text that came from the network cannot steer the terminal. */
 export function formatLogLine(line: string, colour: boolean): string {

@@ -72,8 +72,11 @@ const COMMANDS: readonly CommandRow[] = [
 await main(familiar(process.argv.slice(2)))
 
 async function main(args: readonly string[]): Promise<void> {
-  // A reader that has seen enough (`| head`) is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? Exit.OK : Exit.NO))
+  // A reader that has seen enough (`| head`) is no failure. What has sessions or namespaces to clean up goes on without a reader.
+  const goesOn = args[0] === 'run' || args[0] === 'lab'
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (!goesOn) process.exit(error.code === 'EPIPE' ? Exit.OK : Exit.NO)
+  })
   process.stderr.on('error', () => {})
   try {
     const parser = yargs([...args])
