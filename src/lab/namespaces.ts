@@ -71,19 +71,20 @@ function connectPod(prefix: string, node: Speaker): void {
 
 function enableForwarding(namespace: string): void {
   const command = 'echo 1 > /proc/sys/net/ipv4/ip_forward'
-  run(['netns', 'exec', namespace, 'sh', '-c', command], '', `forwarding in ${namespace}`)
+  run(['netns', 'exec', namespace, 'sh', '-c', command], [command])
 }
 
 function batch(namespace: string | null, lines: readonly string[]): void {
-  const inside = namespace === null ? [] : ['-n', namespace]
-  run([...inside, '-batch', '-'], `${lines.join('\n')}\n`, lines.join('; '))
+  run([...(namespace === null ? [] : ['-n', namespace]), '-batch', '-'], lines)
 }
 
-function run(args: readonly string[], input: string, what: string): void {
-  const result = spawnSync('ip', args, { input, encoding: 'utf8', timeout: IP_LIMIT_MS })
+/** `lines` go to standard input; the one that failed is named. */
+function run(args: readonly string[], lines: readonly string[]): void {
+  const result = spawnSync('ip', args, { input: `${lines.join('\n')}\n`, encoding: 'utf8', timeout: IP_LIMIT_MS })
   if (result.status === 0) return
   const reason = result.error?.message ?? result.stderr.trim().split('\n')[0]
-  throw new Error(`${reason || `ip ended with code ${result.status}`} (${what})`)
+  const line = Number(/Command failed -:(\d+)/.exec(result.stderr)?.[1] ?? 1)
+  throw new Error(`${reason || `ip ended with code ${result.status}`} (${lines[line - 1] ?? args.join(' ')})`)
 }
 
 const POD_DEVICE = 'cali0'
