@@ -2,7 +2,7 @@
  * Prometheus metrics, filled from `Views` when they are scraped: an event costs nothing. GoBGP's names where it has one.
  *
  * Series stay few: configured neighbours have their own; the peers of a range are summed up per range, unless `?peers=all` asks for each.
- * Rendering pauses between metrics, so that a scrape of thousands of peers does not hold the event loop.
+ * Filling and rendering pause now and then, so that a scrape of thousands of peers does not hold the event loop.
  */
 import { readdirSync } from 'node:fs'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
@@ -17,6 +17,7 @@ export interface Metrics {
   close(): void
 }
 
+const PEERS_PER_TURN = 20
 /** How often the event loop's delay is sampled. */
 const LOOP_SAMPLE_MS = 10
 
@@ -31,10 +32,13 @@ export function createMetrics(views: Views): Metrics {
     fillDaemon(fill, views)
     const summary = views.summary()
     fillSummary(fill, summary)
-    for (const peer of summary.peers) if (!peer.dynamic || allPeers) fillPeer(fill, peer)
     fillRanges(fill, summary.peers)
+    let filled = 0
     for (const peer of summary.peers) {
-      if (!peer.dynamic && !peer.range) for (const detail of views.neighbors(peer.name)) fillNeighbor(fill, detail)
+      if (peer.range || (peer.dynamic && !allPeers)) continue
+      fillPeer(fill, peer)
+      if (!peer.dynamic) for (const detail of views.neighbors(peer.name)) fillNeighbor(fill, detail)
+      if (++filled % PEERS_PER_TURN === 0) await nextTurn()
     }
     fillGroups(fill, views)
     fillFib(fill, views)
@@ -42,7 +46,7 @@ export function createMetrics(views: Views): Metrics {
     const parts: string[] = []
     for (const { name } of registry.getMetricsAsArray()) {
       parts.push(await registry.getSingleMetricAsString(name))
-      await new Promise((resolve) => setImmediate(resolve))
+      await nextTurn()
     }
     return { type: registry.contentType, text: parts.join('\n\n') + '\n' }
   }
@@ -57,6 +61,10 @@ export function createMetrics(views: Views): Metrics {
       loop.disable()
     },
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 type Labels = Readonly<Record<string, string>>
@@ -108,7 +116,6 @@ function fillSummary(fill: Fill, summary: SummaryView): void {
 
 /** What the summary has of every peer. */
 function fillPeer(fill: Fill, peer: PeerSummary): void {
-  if (peer.range) return
   const labels = { peer: peer.address, name: peer.name }
   const up = peer.state === 'Established'
   fill('bgp_peer_state', labels, STATE_NUMBER[peer.state])
