@@ -72,7 +72,7 @@ function describeNlri(
     const family = familyOf(afi, safi)
     if (from < 0 || family === undefined) return []
     return readNlri(buffer, from, to, family, cls, (reason) => {
-      return new NotificationError(3, 9, `${reason} (RFC 7606 §5.3)`, buffer.slice(attributeAt, to))
+      return new NotificationError(3, 9, `${reason} (RFC 7606 §5.3)`, Uint8Array.from(buffer.subarray(attributeAt, to)))
     })
   }
   const ipv4 = (from: number, to: number): DescribedNlri[] =>

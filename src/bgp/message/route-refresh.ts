@@ -36,7 +36,7 @@ function wrongLength(buffer: Uint8Array, start: number, end: number): Notificati
   const subtype = subtypeAt < end ? buffer[subtypeAt]! : RefreshSubtype.REQUEST
   if (subtype === RefreshSubtype.BORR || subtype === RefreshSubtype.EORR) {
     const reason = `ROUTE-REFRESH of ${length} octets, not 23 (RFC 7313 §5)`
-    return new NotificationError(7, 1, reason, buffer.slice(start, end))
+    return new NotificationError(7, 1, reason, Uint8Array.from(buffer.subarray(start, end)))
   }
   const reason = `ROUTE-REFRESH of ${length} octets, not 23 (RFC 2918 §3)`
   return new NotificationError(1, 2, reason, Uint8Array.of(length >> 8, length & 255))

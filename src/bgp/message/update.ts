@@ -168,5 +168,5 @@ function malformed(reason: string): NotificationError {
 
 /** UPDATE Message Error, Optional Attribute Error; its data is the attribute (RFC 4271 §6.3, RFC 4760 §7). */
 function optionalError(buffer: Uint8Array, at: number, end: number, reason: string): NotificationError {
-  return new NotificationError(3, 9, `${reason} (RFC 7606 §7.11)`, buffer.slice(at, end))
+  return new NotificationError(3, 9, `${reason} (RFC 7606 §7.11)`, Uint8Array.from(buffer.subarray(at, end)))
 }
