@@ -121,8 +121,10 @@ export function tcpDial(open: OpenLinks): Dial {
   return (options: DialOptions, connected: (link: Link) => void, failed: (text: string) => void): Attempt => {
     const { address, port, sourceAddress } = options
     const source = sourceAddress === null ? {} : { localAddress: sourceAddress }
+    // net.connect hands highWaterMark on to the stream; its type does not say so.
+    const socketOptions = { host: address, port, noDelay: true, highWaterMark: HIGH_WATER_OCTETS, ...source }
     let over = false
-    const socket = connect({ host: address, port, noDelay: true, highWaterMark: HIGH_WATER_OCTETS, ...source })
+    const socket = connect(socketOptions)
     open.add(socket)
     const onError = (error: NodeJS.ErrnoException) => {
       if (over) return

@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { NotificationError } from '../../src/bgp/errors.js'
+import { HIGH_WATER_OCTETS } from '../../src/bgp/transport.js'
 import { Family } from '../../src/net/family.js'
 import { EMPTY_UPDATE, neighbor, range, TestSpeaker } from '../support/speaker.js'
 
@@ -156,7 +157,7 @@ t.test('a peer that stops reading: the socket fills, drained comes when it reads
   for (let at = 0; at < slab.length; at += 23) slab.set(EMPTY_UPDATE, at)
   let taken = 0
   let given = 0
-  while (peerOfB.pendingOctets === 0) {
+  while (peerOfB.pendingOctets < HIGH_WATER_OCTETS) {
     given++
     peerOfB.send([slab], () => taken++)
     await new Promise((resolve) => setImmediate(resolve))
