@@ -29,8 +29,10 @@ export interface LabOptions {
 
 /** Resolves with the exit code, after everything has been removed. */
 export async function runLab(options: LabOptions): Promise<number> {
-  const stop = stopSignal()
-  const out = makeOutput(options.json)
+  const stopping = new AbortController()
+  const stop = (): void => stopping.abort()
+  stopOnSignals(stop)
+  const out = makeOutput(options.json, stop)
   for (const dead of await removeDeadLabs()) out.line(`Removed what an earlier lab had left (${dead}).`)
   const prefix = labPrefix(process.pid)
   const folder = mkdtempSync(join(tmpdir(), `${prefix}-`))
@@ -45,7 +47,7 @@ export async function runLab(options: LabOptions): Promise<number> {
       writeFileSync(configFile(folder, speaker), renderConfig(example, rack, speaker, folder), { mode: 0o600 })
       daemons.push(startDaemon(rack, speaker, prefix, folder))
     }
-    const result = await watch({ rack, daemons, prefix, folder, options, out, stop })
+    const result = await watch({ rack, daemons, prefix, folder, options, out, stop: stopping.signal })
     if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
     return result.ok || !options.once ? 0 : 1
   } finally {
@@ -83,14 +85,11 @@ function tryNamespaces(prefix: string): readonly string[] {
   }
 }
 
-/** Aborted by Ctrl-C, SIGTERM, SIGHUP, or when the process that started the lab over an IPC channel is gone. Later signals change nothing. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController()
-  const stop = (): void => controller.abort()
+/** Ctrl-C, SIGTERM, SIGHUP, or the process that started the lab over an IPC channel is gone. Later signals change nothing. */
+function stopOnSignals(stop: () => void): void {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop)
   process.on('disconnect', stop)
   process.channel?.unref()
-  return controller.signal
 }
 
 function startGuard(prefix: string, folder: string): ChildProcess {

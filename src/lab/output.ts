@@ -10,10 +10,10 @@ export interface Output {
   line(text?: string): void
 }
 
-export function makeOutput(json: boolean): Output {
+export function makeOutput(json: boolean, onLost: () => void): Output {
   const stream = json ? process.stderr : process.stdout
-  // A reader that goes away (`nodebgp lab | head`) must not end the lab before it has cleaned up.
-  stream.on('error', () => {})
+  // A reader that goes away (`nodebgp lab | head`) ends the lab in the ordinary way, with everything removed.
+  stream.on('error', onLost)
   return { line: (text = '') => void stream.write(`${text}\n`) }
 }
 
