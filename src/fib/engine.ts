@@ -162,7 +162,7 @@ export class FibEngine implements Fib {
       this.#swept = true
       this.#dump = 'slow'
       this.#wake()
-      await Promise.race([this.settled(), delay(FLUSH_LIMIT_MS)])
+      await withLimit(this.settled(), FLUSH_LIMIT_MS)
       const left = [...this.#actual.ourPrefixes()].length
       if (left > 0)
         this.#trouble(`${left} of our routes could not be removed; see 'ip route show proto ${this.#options.protocol}'`)
@@ -454,6 +454,16 @@ function nextTurn(): Promise<void> {
 
 function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** Waits for the promise, not longer than the limit; leaves no timer behind. */
+async function withLimit(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([promise, limit])
+  clearTimeout(timer)
 }
 
 /** Prefixes planned and written in one go: about 20 ms of the driver's work. */

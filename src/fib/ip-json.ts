@@ -48,7 +48,10 @@ export class JsonArraySplitter {
   }
 }
 
-/** One route object, or null where it is not a route that matters here (multicast, a route with TOS, something unknown). */
+/**
+ * One route object, or null where it is not a route that matters here (a route with TOS, something unknown). `table` holds where the object
+ * names none.
+ */
 export function parseRoute(json: string, family: Family, table: number): KernelRoute | null {
   let value: RouteJson
   try {
@@ -68,7 +71,7 @@ export function parseRoute(json: string, family: Family, table: number): KernelR
     kind,
     protocol: numberOf(value.protocol, PROTOCOLS),
     metric: typeof value.metric === 'number' ? value.metric : 0,
-    table,
+    table: value.table === undefined ? table : numberOf(value.table, TABLES),
     hops: HOPLESS.has(kind) ? [] : hopsOf(value),
   }
 }
@@ -83,6 +86,7 @@ interface RouteJson extends HopJson {
   readonly type?: string | number
   readonly dst?: string
   readonly protocol?: string | number
+  readonly table?: string | number
   readonly metric?: number
   readonly tos?: string | number
   readonly nexthops?: readonly HopJson[]
@@ -158,6 +162,7 @@ const KINDS: ReadonlySet<KernelRoute['kind']> = new Set([
 ] as const)
 /** The kernel shows IPv6 ones with `dev lo`. */
 const HOPLESS: ReadonlySet<KernelRoute['kind']> = new Set(['blackhole', 'unreachable', 'prohibit'] as const)
+const TABLES: Readonly<Record<string, number>> = Object.freeze({ default: 253, main: 254, local: 255 })
 /** rtm_protocol names, for an `ip` that prints names in spite of -N. */
 const PROTOCOLS: Readonly<Record<string, number>> = Object.freeze({
   redirect: 1,

@@ -61,9 +61,7 @@ export class KernelDriver implements FibDriver {
   }
 
   async dump(take: (route: KernelRoute) => void): Promise<void> {
-    const tables = new Set([this.#options.table, MAIN_TABLE, LOCAL_TABLE])
-    const dumps: Promise<void>[] = []
-    for (const table of tables) for (const { family } of FAMILIES) dumps.push(this.#dumpTable(family, table, take))
+    const dumps = FAMILIES.map(({ family }) => this.#dumpFamily(family, take))
     // All have to end before the outcome is told, lest a late route falls into the next picture.
     const results = await Promise.allSettled(dumps)
     for (const result of results) if (result.status === 'rejected') throw result.reason
@@ -133,18 +131,20 @@ export class KernelDriver implements FibDriver {
     )
   }
 
-  async #dumpTable(family: Family, table: number, take: (route: KernelRoute) => void): Promise<void> {
+  /** All tables at once: one process less for each, and tables of others are passed over. */
+  async #dumpFamily(family: Family, take: (route: KernelRoute) => void): Promise<void> {
+    const { table } = this.#options
     const splitter = new JsonArraySplitter((text) => {
-      const route = parseRoute(text, family, table)
-      if (route !== null) take(route)
+      const route = parseRoute(text, family, MAIN_TABLE)
+      if (route === null) return
+      if (route.table === table || route.table === MAIN_TABLE || route.table === LOCAL_TABLE) take(route)
     })
     const flag = family === Family.IPV4_UNICAST ? '-4' : '-6'
-    const args = [...this.#prefixArgs, flag, '-N', '-j', '-d', 'route', 'show', 'table', String(table)]
+    const args = [...this.#prefixArgs, flag, '-N', '-j', '-d', 'route', 'show', 'table', 'all']
     const result = await runIp(args, (chunk) => splitter.push(chunk))
-    if (result.status === 0) return
-    // A table that has never had a route, or a kernel without IPv6: empty.
-    if (/FIB table does not exist|not supported/i.test(result.stderr)) return
-    throw new FibError(`ip route show table ${table} failed: ${result.spawnError ?? result.stderr.slice(0, 200)}`)
+    // A kernel without IPv6 has no routes of it.
+    if (result.status === 0 || /not supported/i.test(result.stderr)) return
+    throw new FibError(`ip route show failed: ${result.spawnError ?? result.stderr.slice(0, 200)}`)
   }
 
   #startMonitor(): void {
