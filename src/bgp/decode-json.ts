@@ -65,7 +65,7 @@ export function parseAddPath(names: readonly unknown[]): Set<Family> {
     const family = typeof name === 'string' ? familyByName(name) : undefined
     if (family !== undefined) families.add(family)
     else if (typeof name !== 'string' || !/^\d+\/\d+$/.test(name)) {
-      throw new LineError(`addpath takes ipv4-unicast and ipv6-unicast, not ${JSON.stringify(name)}`)
+      throw new LineError(`addpath takes ipv4-unicast and ipv6-unicast, not ${show(name)}`)
     }
   }
   return families
@@ -189,12 +189,12 @@ function parseJson(line: string): Readonly<Record<string, unknown>> {
 function parseOptions(request: Readonly<Record<string, unknown>>, defaults: DecodeOptions): DecodeOptions {
   const flag = (name: 'as4' | 'ebgp' | 'extendedMessage'): boolean => {
     const value = request[name] ?? defaults[name]
-    if (typeof value !== 'boolean') throw new LineError(`${name} is true or false, not ${JSON.stringify(value)}`)
+    if (typeof value !== 'boolean') throw new LineError(`${name} is true or false, not ${show(value)}`)
     return value
   }
   const kind = request['kind'] ?? defaults.kind
   if (kind !== 'message' && kind !== 'stream') {
-    throw new LineError(`kind is 'message' or 'stream', not ${JSON.stringify(kind)}`)
+    throw new LineError(`kind is 'message' or 'stream', not ${show(kind)}`)
   }
   const addpath = request['addpath'] ?? null
   if (addpath !== null && !Array.isArray(addpath)) throw new LineError('addpath is a list of families')
@@ -215,6 +215,12 @@ function parseHex(hex: unknown): Uint8Array {
   if (wrong !== null) throw new LineError(`${JSON.stringify(wrong[0])} is no hex digit`)
   if (digits.length % 2 !== 0) throw new LineError(`an odd number of hex digits (${digits.length})`)
   return Buffer.from(digits, 'hex')
+}
+
+/** A value of a line, for a message about it. Never walks into it: lines may nest deeper than the stack. */
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? value.slice(0, 40) + '…' : value)
+  return typeof value === 'object' ? (Array.isArray(value) ? 'a list' : 'an object') : String(value)
 }
 
 const CEASE = 6

@@ -41,6 +41,8 @@ t.test('a bad line is answered with what is wrong', async (t) => {
     ['{"id":"x","hex":"ff","addpath":"ipv4-unicast"}', /addpath is a list/, 'x'],
     ['{"id":"x","hex":"ff","addpath":["ipv5"]}', /not "ipv5"/, 'x'],
     ['{"id":"x","hex":"ff","addpath":[1]}', /not 1/, 'x'],
+    [`{"id":"x","hex":"ff","as4":${'['.repeat(50000)}${']'.repeat(50000)}}`, /as4 is true or false, not a list/, 'x'],
+    [`{"id":"x","hex":"ff","kind":"${'k'.repeat(1000)}"}`, /not "k{40}…"$/, 'x'],
     ['{"__proto__":{"hex":"ff"}}', /no hex/],
   ]
   for (const [line, reason, id] of cases) {
