@@ -154,7 +154,8 @@ export class Session {
     } catch (error) {
       if (!(error instanceof NotificationError)) throw error
       if (error.code === 3) this.#counters.updateErrors++
-      this.#applyGiven(eventOf(error), error)
+      if (error.code === 1 && this.#framer.faultType === MessageType.NOTIFICATION) this.#malformedNotification(error)
+      else this.#applyGiven(eventOf(error), error)
     }
   }
 
@@ -274,18 +275,15 @@ export class Session {
 
   /** Never answered, whatever is in it (RFC 4271 §6.4). */
   #notificationReceived(buffer: Uint8Array, start: number, end: number): void {
-    let reason: DownReason
-    let event: FsmEvent = 'notificationReceived'
-    try {
-      const { code, subcode, data } = decodeNotification(buffer, start, end)
-      if (code === 2 && subcode === 1) event = 'notificationVersionError'
-      const text = `received ${describeNotification(code, subcode, data)}`
-      reason = { kind: 'notification-received', code, subcode, text }
-    } catch (error) {
-      if (!(error instanceof NotificationError)) throw error
-      reason = { kind: 'notification-received', text: `received a malformed NOTIFICATION: ${error.message}` }
-    }
-    this.#apply(event, reason)
+    const { code, subcode, data } = decodeNotification(buffer, start, end)
+    const event = code === 2 && subcode === 1 ? 'notificationVersionError' : 'notificationReceived'
+    const text = `received ${describeNotification(code, subcode, data)}`
+    this.#apply(event, { kind: 'notification-received', code, subcode, text })
+  }
+
+  #malformedNotification(error: NotificationError): void {
+    const text = `received a malformed NOTIFICATION: ${error.message}`
+    this.#apply('notificationReceived', { kind: 'notification-received', text })
   }
 
   #applyGiven(event: FsmEvent, given: NotificationError): void {

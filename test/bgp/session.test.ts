@@ -285,6 +285,9 @@ t.test('a NOTIFICATION is never answered, whatever is in it and whenever it come
       })
     }
   }
+  const cut = given.established()
+  cut.receiveBytes(message(3, '06'), 0)
+  t.match(cut.takeOutputs().at(-1), { reason: { kind: 'notification-received', text: /malformed NOTIFICATION.*20/ } })
   const one = given.established()
   one.receiveBytes(message(3, '0602 05 68656c6c6f'), 0)
   t.match(one.takeOutputs().at(-1), { reason: { code: 6, subcode: 2, text: /"hello"$/ } })

@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { NotificationError } from '../../src/bgp/errors.js'
 import { HIGH_WATER_OCTETS } from '../../src/bgp/transport.js'
@@ -195,3 +196,40 @@ t.test('a raw peer: garbage gets 1/1 and a closed connection', async (t) => {
   const notification = received.subarray(received.length - 21)
   t.same([...notification.subarray(18)], [3, 1, 1], 'after our OPEN: Connection Not Synchronized')
 })
+
+t.test('a loop that is blocked longer than the hold time loses no session that was alive', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  t.teardown(() => a.manager.stop())
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  a.manager.configure([neighbor({ name: 'raw', address: '127.0.71.9', holdTimeSeconds: 3, passive: true })])
+  const { port } = a.manager.listenAddresses()[0]!
+  const worker = new Worker(PEER_IN_A_THREAD, { eval: true, workerData: { port } })
+  t.teardown(() => worker.terminate())
+  await a.until('Established', () => a.only('established').length === 1)
+  const peer = a.manager.find('raw')[0]!
+  const before = peer.counters.received[4]!
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4_000)
+  await a.until('Established or down, after the KEEPALIVEs were read', () => {
+    a.manager.find('raw')[0]!.sendRouteRefresh(Family.IPV4_UNICAST)
+    return peer.counters.received[4]! > before + 2 || peer.state !== 'Established'
+  })
+  t.equal(a.only('down').length, 0)
+  worker.postMessage('silence')
+  await a.until('down', () => a.only('down').length === 1)
+  t.match(a.only('down')[0]!.reason, { kind: 'hold-timer' })
+})
+
+/** Sends an OPEN, then a KEEPALIVE every 300 ms until told to be silent; answers every ROUTE-REFRESH with an empty UPDATE. */
+const PEER_IN_A_THREAD = `
+  const { parentPort, workerData } = require('node:worker_threads')
+  const socket = require('node:net').connect({ host: '127.0.71.1', port: workerData.port, localAddress: '127.0.71.9' })
+  const marker = 'f'.repeat(32)
+  const open = marker + '002d0104fc00005a00000009' + '10020e010400010001' + '020041040000fc00'
+  const keepalive = Buffer.from(marker + '001304', 'hex')
+  const update = Buffer.from(marker + '00170200000000', 'hex')
+  socket.write(Buffer.from(open, 'hex'))
+  const timer = setInterval(() => socket.write(keepalive), 300)
+  socket.on('data', (chunk) => chunk[18] === 5 && socket.write(update))
+  socket.on('error', () => {})
+  parentPort.once('message', () => clearInterval(timer))
+`

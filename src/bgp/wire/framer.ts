@@ -15,6 +15,7 @@ export class Framer {
   /** Whole length of the partial message, 0 while its header is not complete. */
   #expected = 0
   #stopped = false
+  #faultType = 0
 
   /**
    * Throws NotificationError 1/1, 1/2 or 1/3 for a bad header, after all messages before it were delivered. The framer is then stopped.
@@ -43,6 +44,11 @@ export class Framer {
 
   get stopped(): boolean {
     return this.#stopped
+  }
+
+  /** Type octet of the header that `push` has thrown for: a malformed NOTIFICATION is not answered (RFC 4271 §6.4). */
+  get faultType(): number {
+    return this.#faultType
   }
 
   /** Octets of an incomplete message that wait for more. */
@@ -98,6 +104,7 @@ export class Framer {
     try {
       return checkHeader(buffer, at, maxOctets)
     } catch (error) {
+      this.#faultType = buffer[at + 18]!
       this.stop()
       throw error
     }
