@@ -5,8 +5,10 @@ import { PrefixBits } from './prefix-bits.js'
 
 /** The peer's socket as the group sees it. */
 export interface MemberLink {
-  /** Writes the octets in order, without copying; `taken` is called when the kernel has them, never after the session is gone. */
-  send(chunks: readonly Uint8Array[], taken: () => void): void
+  /**
+   * Writes whole messages in order, without copying; `taken` is called when the kernel has them, never after the session is gone. `messages`: how many.
+   */
+  send(chunks: readonly Uint8Array[], taken: () => void, messages: number): void
 }
 
 export class Member {

@@ -336,32 +336,27 @@ export class UpdateGroup {
   #follow(member: Member): void {
     const { windowOctets } = this.#limits
     while (member.position < this.log.head && member.inFlight < windowOctets) {
-      const chunks: Uint8Array[] = []
+      const out = new Outgoing()
       const from = member.position
-      let octets = 0
-      while (member.position < this.log.head && octets + member.inFlight < windowOctets) {
+      while (member.position < this.log.head && out.octets + member.inFlight < windowOctets) {
         const entry = this.log.entry(member.position++)
-        octets += addChunks(chunks, entry, member.source)
+        out.addSlab(entry, member.source)
         const own = entry.targeted.get(member.source)
-        if (own !== undefined) {
-          chunks.push(own)
-          octets += own.length
-        }
+        if (own !== undefined) out.add(own, 1)
       }
-      this.#send(member, chunks, octets, from, member.position)
+      this.#send(member, out, from, member.position)
     }
   }
 
   #catchUp(member: Member): void {
     if (member.waitsForTable && this.isLoading) return
     const { windowOctets } = this.#limits
-    const chunks: Uint8Array[] = []
-    let octets = 0
+    const out = new Outgoing()
     let slice = 0
-    while (member.inFlight + octets < windowOctets) {
+    while (member.inFlight + out.octets < windowOctets) {
       slice = member.bits.nextSlice(slice)
       if (slice === -1) break
-      octets += this.#addSlice(chunks, member, slice)
+      this.#addSlice(out, member, slice)
     }
     if (member.bits.size === 0 && !this.isLoading) {
       member.state = 'following'
@@ -374,16 +369,14 @@ export class UpdateGroup {
       if (member.owesEndOfRib) {
         member.owesEndOfRib = false
         member.endOfRibSent = true
-        const message = endOfRibMessage(this.family)
-        chunks.push(message)
-        octets += message.length
+        out.add(endOfRibMessage(this.family), 1)
       }
     }
-    if (chunks.length > 0) this.#send(member, chunks, octets, 0, 0)
+    if (out.octets > 0) this.#send(member, out, 0, 0)
   }
 
-  /** The present state of the prefixes of a slice that the member has to hear. Returns the octets added. */
-  #addSlice(chunks: Uint8Array[], member: Member, slice: number): number {
+  /** The present state of the prefixes of a slice that the member has to hear. */
+  #addSlice(out: Outgoing, member: Member, slice: number): void {
     const ids = this.#sliceIds
     const count = member.bits.takeSlice(slice, ids)
     const packer = this.#catchUpPacker
@@ -393,18 +386,18 @@ export class UpdateGroup {
       if (this.#sentSet[prefix] !== 0 && this.#sentSource[prefix] !== member.source) ids[announced++] = prefix
       else packer.withdraw(prefix)
     }
-    let octets = 0
-    for (const slab of packer.take()) octets += addChunks(chunks, slab, member.source)
-    if (announced === 0) return octets
+    for (const slab of packer.take()) out.addSlab(slab, member.source)
+    if (announced === 0) return
     const shared = this.#sharedSlice(slice, announced)
     if (shared !== null) {
-      for (const slab of shared) octets += addChunks(chunks, slab, member.source)
-      return octets
+      for (const slab of shared) out.addSlab(slab, member.source)
+      return
     }
-    for (let i = 0; i < announced; i++)
-      packer.announce(ids[i]!, this.outSets.get(this.#sentSet[ids[i]!]!), this.#sentSource[ids[i]!]!)
-    for (const slab of packer.take()) octets += addChunks(chunks, slab, member.source)
-    return octets
+    for (let i = 0; i < announced; i++) {
+      const prefix = ids[i]!
+      packer.announce(prefix, this.outSets.get(this.#sentSet[prefix]!), this.#sentSource[prefix]!)
+    }
+    for (const slab of packer.take()) out.addSlab(slab, member.source)
   }
 
   /** The whole slice encoded once for all members that need most of it; null when `wanted` is only a small part of it. */
@@ -431,16 +424,17 @@ export class UpdateGroup {
   }
 
   /** `from` to `to`: the log entries that these octets carry, to be passed when the kernel has taken them. */
-  #send(member: Member, chunks: readonly Uint8Array[], octets: number, from: number, to: number): void {
-    if (chunks.length === 0) {
+  #send(member: Member, out: Outgoing, from: number, to: number): void {
+    if (out.octets === 0) {
       this.log.pass(from, to)
       this.#releaseLimbo()
       return
     }
+    const { octets } = out
     member.inFlight += octets
     member.octetsSent += octets
     if (to > from) member.reading.push({ from, to })
-    member.link.send(chunks, () => {
+    const taken = (): void => {
       member.inFlight -= octets
       if (member.gone) return
       if (to > from) {
@@ -449,7 +443,8 @@ export class UpdateGroup {
         this.#releaseLimbo()
       }
       if (this.#hasMore(member)) this.#context.wake(this, member)
-    })
+    }
+    member.link.send(out.chunks, taken, out.messages)
   }
 
   #hasMore(member: Member): boolean {
@@ -476,16 +471,29 @@ export class UpdateGroup {
   }
 }
 
-/** The messages of a slab without the member's own routes. Returns the octets. */
-function addChunks(chunks: Uint8Array[], slab: PackedSlab, source: number): number {
-  const range = slab.ranges.get(source)
-  if (range === undefined) {
-    chunks.push(slab.octets)
-    return slab.octets.length
+/** What is to be written to a member in one go. */
+class Outgoing {
+  readonly chunks: Uint8Array[] = []
+  octets = 0
+  messages = 0
+
+  /** The messages of a slab without the member's own routes. */
+  addSlab(slab: PackedSlab, source: number): void {
+    const range = slab.ranges.get(source)
+    if (range === undefined) {
+      this.add(slab.octets, slab.messages)
+      return
+    }
+    const messages = slab.messages - range.messages
+    if (range.start > 0) this.add(slab.octets.subarray(0, range.start), messages)
+    if (range.end < slab.octets.length) this.add(slab.octets.subarray(range.end), range.start > 0 ? 0 : messages)
   }
-  if (range.start > 0) chunks.push(slab.octets.subarray(0, range.start))
-  if (range.end < slab.octets.length) chunks.push(slab.octets.subarray(range.end))
-  return slab.octets.length - (range.end - range.start)
+
+  add(octets: Uint8Array, messages: number): void {
+    this.chunks.push(octets)
+    this.octets += octets.length
+    this.messages += messages
+  }
 }
 
 const SLICE_SHIFT = 12

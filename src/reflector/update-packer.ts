@@ -14,10 +14,13 @@ export interface PackedSlab {
   readonly ranges: ReadonlyMap<number, SourceRange>
   /** Prefix ids that the slab speaks of. */
   readonly prefixes: Int32Array
+  /** UPDATE messages in it. */
+  readonly messages: number
 }
 export interface SourceRange {
   readonly start: number
   readonly end: number
+  readonly messages: number
 }
 
 export class UpdatePacker {
@@ -44,6 +47,7 @@ export class UpdatePacker {
   #at = 0
   #ranges = new Map<number, SourceRange>()
   #spoken: number[] = []
+  #messages = 0
   #done: PackedSlab[] = []
   #stamp = ++stamps
 
@@ -128,6 +132,7 @@ export class UpdatePacker {
       const start = this.#at
       item = this.#family === Family.IPV4_UNICAST ? this.#writeIpv4(set, item) : this.#writeMpReach(set, item)
       this.#extendRange(source, start)
+      this.#messages++
     }
   }
 
@@ -203,6 +208,7 @@ export class UpdatePacker {
         octets += this.#prefixes.nlriOctets(this.#withdrawn[i]!)
       this.#reserve(Math.min(this.#limit, octets))
       next = this.#family === Family.IPV4_UNICAST ? this.#writeWithdrawnIpv4(next) : this.#writeMpUnreach(next)
+      this.#messages++
     }
   }
 
@@ -265,17 +271,19 @@ export class UpdatePacker {
       octets: this.#slab.subarray(0, this.#at),
       ranges: this.#ranges,
       prefixes: Int32Array.from(this.#spoken),
+      messages: this.#messages,
     })
     this.#estimate -= this.#at
     this.#ranges = new Map()
     this.#spoken = []
+    this.#messages = 0
     this.#slab = NO_OCTETS
     this.#at = 0
   }
 
   #extendRange(source: number, start: number): void {
     const range = this.#ranges.get(source)
-    this.#ranges.set(source, { start: range?.start ?? start, end: this.#at })
+    this.#ranges.set(source, { start: range?.start ?? start, end: this.#at, messages: (range?.messages ?? 0) + 1 })
   }
 
   #growItems(): void {

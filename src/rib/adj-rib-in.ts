@@ -91,6 +91,47 @@ export class AdjRibIn {
     }
   }
 
+  /**
+   * The import side of these sources changed: their paths with ids in [from, from + limit) are judged again. Returns where to go on, -1 at the end.
+   */
+  judgeAgain(family: Family, sources: ReadonlySet<number>, from: number, limit: number): number {
+    const { paths, prefixes } = this.#rib.tables[family]!
+    const end = Math.min(paths.end, from + limit)
+    this.#parts.fault = null
+    for (let path = from; path < end; path++) {
+      const source = this.#rib.source(paths.source[path]!)
+      if (source === undefined || source.closed || !sources.has(source.index)) continue
+      const prefix = paths.prefix[path]!
+      // A free record names its last prefix and source; the table knows whether it lives.
+      if (paths.find(prefix, source.index) !== path) continue
+      const state = paths.state[path]
+      if (state === PathState.TREAT_AS_WITHDRAW || state === PathState.MISSING_ATTRIBUTE) continue
+      this.#judge(family, source, this.#rib.store.get(paths.received[path]!), false)
+      const treatment = this.#treatment
+      if (treatment.policy !== null) {
+        const { policy, candidates } = treatment
+        const [w0, w1, w2, w3] = [
+          prefixes.word0(prefix),
+          prefixes.word(prefix, 1),
+          prefixes.word(prefix, 2),
+          prefixes.word(prefix, 3),
+        ]
+        const verdict = policy.policy.evaluatePrefix(candidates, family, w0, w1, w2, w3, prefixes.lengthOf(prefix))
+        this.#applyVerdict(verdict, policy, treatment.received, family, source.options.weight)
+      }
+      this.#rib.announce(
+        family,
+        source,
+        prefix,
+        treatment.received,
+        treatment.effective,
+        treatment.state,
+        treatment.weight,
+      )
+    }
+    return end >= paths.end ? -1 : end
+  }
+
   /** End-of-RIB, a plain withdrawal, or attributes without anything they could belong to (RFC 7606 §5.2). */
   #withoutReachable(source: RibSource, buffer: Uint8Array): void {
     const parts = this.#parts

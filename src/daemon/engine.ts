@@ -1,0 +1,106 @@
+/**
+ * The turn: everything that was read in this pass of the event loop is decided, encoded and sent in slices of a few milliseconds, so that KEEPALIVEs and
+ * timers are never kept waiting for long.
+ */
+import { FAMILIES, type Family } from '../net/family.js'
+import type { Reflector } from '../reflector/reflector.js'
+import { BATCH_PREFIXES, type Rib } from '../rib/rib.js'
+
+/** Takes the winners of a batch. */
+export type WinnersListener = (family: Family, ids: Int32Array, count: number) => void
+
+/** Work of several slices that is not part of a turn: returns true when it is done. */
+export type Job = () => boolean
+
+export class Engine {
+  readonly #rib: Rib
+  readonly #reflector: Reflector
+  readonly #onWinners: WinnersListener
+  readonly #jobs: Job[] = []
+  #scheduled = false
+  #stopped = false
+  #idleWaiters: (() => void)[] = []
+
+  constructor(rib: Rib, reflector: Reflector, onWinners: WinnersListener) {
+    this.#rib = rib
+    this.#reflector = reflector
+    this.#onWinners = onWinners
+    reflector.onWork = () => this.schedule()
+  }
+
+  /** Runs a turn after the readable input of this pass of the loop has been taken. */
+  schedule(): void {
+    if (this.#scheduled || this.#stopped) return
+    this.#scheduled = true
+    setImmediate(this.#run)
+  }
+
+  addJob(job: Job): void {
+    this.#jobs.push(job)
+    this.schedule()
+  }
+
+  /** Resolves when nothing is left to decide, encode or send for now. */
+  idle(): Promise<void> {
+    if (!this.#hasWork()) return Promise.resolve()
+    return new Promise((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  readonly #run = (): void => {
+    this.#scheduled = false
+    if (this.#stopped) return
+    const endMs = performance.now() + SLICE_MS
+    const isOver = (): boolean => performance.now() >= endMs
+    while (this.#tables() && !isOver()) {}
+    this.#reflector.pump(isOver)
+    this.#rib.store.sweep()
+    if (this.#hasWork()) this.schedule()
+    else for (const resolve of this.#idleWaiters.splice(0)) resolve()
+  }
+
+  /** One piece of each kind of table work; false when there was none. */
+  #tables(): boolean {
+    const rib = this.#rib
+    let worked = false
+    if (rib.hasClearing) {
+      rib.clearSlice(BATCH_PREFIXES)
+      worked = true
+    }
+    for (const { family } of FAMILIES) {
+      const count = rib.decide(family)
+      if (count === 0) continue
+      this.#reflector.change(family, rib.batch, count)
+      this.#onWinners(family, rib.batch, count)
+      rib.finish(family, count)
+      worked = true
+    }
+    if (this.#reflector.hasLoading) {
+      this.#reflector.loadSlices()
+      worked = true
+    }
+    const job = this.#jobs[0]
+    if (job !== undefined) {
+      if (job()) this.#jobs.shift()
+      worked = true
+    }
+    return worked
+  }
+
+  #hasWork(): boolean {
+    const rib = this.#rib
+    return (
+      rib.dirtyCount > 0 ||
+      rib.hasClearing ||
+      this.#jobs.length > 0 ||
+      this.#reflector.hasQueue ||
+      this.#reflector.hasLoading
+    )
+  }
+}
+
+/** Longest work before the event loop gets its turn. A batch of 4096 prefixes may go over it. */
+const SLICE_MS = 6

@@ -1,0 +1,115 @@
+/**
+ * Winners and their multipath sets to the FIB: those that `fib.accept` lets in, and blackholes for own blocks. Prefixes that never were in the FIB cost a look
+ * at one octet.
+ */
+import type { FibConfig, PrefixText } from '../config/types.js'
+import type { DesiredRoute, Fib } from '../fib/types.js'
+import type { Family } from '../net/family.js'
+import { formatPrefixWords } from '../net/prefix.js'
+import type { PrefixTable } from '../rib/prefix-table.js'
+import type { Rib } from '../rib/rib.js'
+import { type OwnRoutes, words } from './own-routes.js'
+
+interface Accepted {
+  readonly family: Family
+  readonly words: readonly [number, number, number, number]
+  readonly length: number
+}
+
+export class FibFeed {
+  readonly #rib: Rib
+  readonly #fib: Fib
+  readonly #own: OwnRoutes
+  #accept: readonly Accepted[] = []
+  #maxPaths = 1
+  /** By family and prefix id: 1 where the FIB has been given a route. */
+  readonly #given: Uint8Array[] = [new Uint8Array(0), new Uint8Array(0)]
+
+  constructor(rib: Rib, fib: Fib, own: OwnRoutes) {
+    this.#rib = rib
+    this.#fib = fib
+    this.#own = own
+  }
+
+  configure(config: FibConfig): void {
+    this.#accept = config.accept.map((prefix: PrefixText) => ({
+      family: prefix.family,
+      words: words(prefix.address),
+      length: prefix.length,
+    }))
+    this.#maxPaths = config.maxPaths
+  }
+
+  change(family: Family, ids: Int32Array, count: number): void {
+    if (this.#fib.driver === 'off') return
+    const { prefixes, paths } = this.#rib.tables[family]!
+    let given = this.#given[family]!
+    if (given.length < prefixes.capacity) {
+      const grown = new Uint8Array(prefixes.capacity)
+      grown.set(given)
+      this.#given[family] = grown
+      given = grown
+    }
+    for (let i = 0; i < count; i++) {
+      const prefix = ids[i]!
+      const best = paths.best[prefix]!
+      const desired = best === 0 ? null : this.#desired(family, prefixes, prefix, best)
+      if (desired !== null) {
+        given[prefix] = 1
+        this.#fib.set(desired.prefix, desired)
+      } else if (given[prefix] === 1) {
+        given[prefix] = 0
+        this.#fib.set(prefixText(family, prefixes, prefix), null)
+      }
+    }
+  }
+
+  /** The winner is of a kind that goes to the FIB, and `fib.accept` covers it; for `explain`. */
+  accepts(family: Family, prefix: number): boolean {
+    return this.#covered(family, this.#rib.tables[family]!.prefixes, prefix)
+  }
+
+  #desired(family: Family, prefixes: PrefixTable, prefix: number, best: number): DesiredRoute | null {
+    const { paths, decision } = this.#rib.tables[family]!
+    if (paths.source[best] === 0) {
+      const text = prefixText(family, prefixes, prefix)
+      return this.#own.get(text)?.blackhole === true ? { family, prefix: text, kind: 'blackhole', nextHops: [] } : null
+    }
+    if (!this.#covered(family, prefixes, prefix)) return null
+    const { store, nextHops } = this.#rib
+    const hops = decision
+      .multipath(prefix, best, this.#maxPaths)
+      .map((path) => nextHops.text(store.get(paths.effective[path]!).nextHopId))
+    return { family, prefix: prefixText(family, prefixes, prefix), kind: 'unicast', nextHops: [...new Set(hops)] }
+  }
+
+  #covered(family: Family, prefixes: PrefixTable, prefix: number): boolean {
+    const length = prefixes.lengthOf(prefix)
+    for (const accepted of this.#accept) {
+      if (accepted.family !== family || accepted.length > length) continue
+      if (matches(accepted, prefixes, prefix)) return true
+    }
+    return false
+  }
+}
+
+function matches(accepted: Accepted, prefixes: PrefixTable, prefix: number): boolean {
+  let left = accepted.length
+  for (let at = 0; left > 0; at++, left -= 32) {
+    const word = at === 0 ? prefixes.word0(prefix) : prefixes.word(prefix, at as 1 | 2 | 3)
+    const mask = left >= 32 ? -1 : -1 << (32 - left)
+    if (((word ^ accepted.words[at]!) & mask) !== 0) return false
+  }
+  return true
+}
+
+export function prefixText(family: Family, prefixes: PrefixTable, prefix: number): string {
+  return formatPrefixWords(
+    family,
+    prefixes.word0(prefix),
+    prefixes.word(prefix, 1),
+    prefixes.word(prefix, 2),
+    prefixes.word(prefix, 3),
+    prefixes.lengthOf(prefix),
+  )
+}

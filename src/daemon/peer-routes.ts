@@ -1,0 +1,252 @@
+/**
+ * Between sessions and tables: an Established peer becomes a source of the RIB and a member of its update groups; its UPDATEs go to the Adj-RIB-In; when its
+ * session is down, its routes go.
+ */
+import type { AttributeFault } from '../bgp/errors.js'
+import { NotificationError } from '../bgp/errors.js'
+import type { Negotiated } from '../bgp/message/message.js'
+import type { Peer } from '../bgp/peer.js'
+import type { DownReason, PeerEvents, SessionState } from '../bgp/session-types.js'
+import type { Config, NeighborConfig } from '../config/types.js'
+import type { Log } from '../log.js'
+import { parseAddress } from '../net/address.js'
+import { FAMILIES, type Family, familyRow } from '../net/family.js'
+import type { ExporterOptions } from '../reflector/exporter.js'
+import type { GroupMember, Reflector } from '../reflector/reflector.js'
+import { AdjRibIn } from '../rib/adj-rib-in.js'
+import type { Rib } from '../rib/rib.js'
+import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
+import type { Engine } from './engine.js'
+import { selfNextHop, withoutZone } from './local-addresses.js'
+import type { Policies } from './policies.js'
+
+/** An Established peer in the tables. */
+export interface LivePeer {
+  readonly peer: Peer
+  readonly negotiated: Negotiated
+  readonly source: RibSource
+  /** Bit n for each negotiated family. */
+  readonly families: number
+  members: GroupMember[]
+  warnedMaxPrefix: boolean
+}
+
+export interface PeerRoutesContext {
+  readonly rib: Rib
+  readonly reflector: Reflector
+  readonly policies: Policies
+  readonly config: () => Config
+  readonly log: Log
+  /** A peer has sent End-of-RIB, or came up, or went down: who waits for that may look again. */
+  readonly progress: () => void
+}
+
+export class PeerRoutes implements PeerEvents<Peer> {
+  readonly live = new Map<Peer, LivePeer>()
+  readonly #context: PeerRoutesContext
+  readonly #adjRibIn: AdjRibIn
+  readonly #peerOfSource = new Map<number, Peer>()
+  #engine: Engine | null = null
+
+  constructor(context: PeerRoutesContext) {
+    this.#context = context
+    this.#adjRibIn = new AdjRibIn(context.rib, {
+      fault: (source, fault) => this.#fault(source, fault),
+      endOfRib: () => context.progress(),
+    })
+  }
+
+  start(engine: Engine): void {
+    this.#engine = engine
+  }
+
+  established(peer: Peer, negotiated: Negotiated): void {
+    const { rib, reflector, log } = this.#context
+    const source = rib.openSource(this.#sourceOptions(peer, negotiated))
+    const families = negotiated.families.reduce<number>((bits, family) => bits | (1 << family), 0)
+    const live: LivePeer = { peer, negotiated, source, families, members: [], warnedMaxPrefix: false }
+    this.live.set(peer, live)
+    this.#peerOfSource.set(source.index, peer)
+    const link = {
+      send: (chunks: readonly Uint8Array[], taken: () => void, messages: number) => peer.send(chunks, taken, messages),
+    }
+    for (const family of negotiated.families)
+      live.members.push(reflector.join(source.index, peer.name, this.exportOptions(live, family), link))
+    for (const note of peerNotes(peer.config, live)) log.write('session-note', { peer: peer.name, note })
+    this.#context.progress()
+  }
+
+  down(peer: Peer, _reason: DownReason): void {
+    const live = this.live.get(peer)
+    if (live === undefined) return
+    this.live.delete(peer)
+    this.#peerOfSource.delete(live.source.index)
+    for (const member of live.members) this.#context.reflector.leave(member)
+    this.#context.rib.closeSource(live.source)
+    this.#engine?.schedule()
+    this.#context.progress()
+  }
+
+  update(peer: Peer, buffer: Uint8Array, start: number, end: number): void {
+    const live = this.live.get(peer)
+    if (live === undefined) return
+    this.#adjRibIn.update(live.source, live.families, buffer, start, end)
+    if (peer.config.maxPrefix !== null) this.#checkMaxPrefix(live, peer.config.maxPrefix)
+    this.#engine?.schedule()
+  }
+
+  routeRefresh(peer: Peer, family: Family): void {
+    const member = this.live.get(peer)?.members.find(({ group }) => group.family === family)
+    if (member !== undefined) member.group.refresh(member.member)
+  }
+
+  drained(): void {
+    // Each write has its own callback, which is what the groups go by.
+  }
+
+  dynamicPeer(): void {
+    // Made with the connection and gone with it; what counts is Established and down.
+  }
+
+  stateChange(peer: Peer, from: SessionState, to: SessionState, reason: string): void {
+    const { log } = this.#context
+    log.write('session-state', { peer: peer.name, address: peer.address, from, to, reason, dynamic: peer.dynamic })
+  }
+
+  /** A reload changed settings of a live peer: its groups, its import policy. Returns the sources whose paths have to be judged again. */
+  reconfigure(peer: Peer): RibSource | null {
+    const live = this.live.get(peer)
+    if (live === undefined) return null
+    const before = live.source.options
+    live.source.options = this.#sourceOptions(peer, live.negotiated)
+    live.members = live.members.map((member) =>
+      this.#context.reflector.move(member, this.exportOptions(live, member.group.family)),
+    )
+    this.#engine?.schedule()
+    const { importPolicy, weight, allowOwnAs, kind } = live.source.options
+    const same =
+      before.importPolicy === importPolicy &&
+      before.weight === weight &&
+      before.allowOwnAs === allowOwnAs &&
+      before.kind === kind
+    return same ? null : live.source
+  }
+
+  /** Judges the paths of these sources again, in slices. */
+  judgeAgain(sources: ReadonlySet<RibSource>): void {
+    if (sources.size === 0) return
+    const indices = new Set([...sources].map(({ index }) => index))
+    let family: Family = 0
+    let from = 1
+    this.#engine?.addJob(() => {
+      from = this.#adjRibIn.judgeAgain(family, indices, from, JUDGE_SLICE)
+      if (from !== -1) return false
+      from = 1
+      if (family === FAMILIES.length - 1) return true
+      family = (family + 1) as Family
+      return false
+    })
+  }
+
+  exportOptions({ peer, negotiated }: LivePeer, family: Family): ExporterOptions {
+    const { config: neighbor } = peer
+    const config = this.#context.config()
+    return {
+      family,
+      kind: peerKind(neighbor, config),
+      localAsn: neighbor.localAsn,
+      clusterId: config.reflector?.clusterId ?? config.routerId,
+      as4: negotiated.as4,
+      maxMessageOctets: negotiated.maxMessageOctets,
+      selfNextHop: peer.localAddress === null ? null : selfNextHop(peer.localAddress, family),
+      nextHopSelf: neighbor.nextHopSelf,
+      nextHopKeep: neighbor.nextHopKeep,
+      sendCommunities: neighbor.sendCommunities,
+      exportPolicy: this.#context.policies.exportOf(neighbor),
+    }
+  }
+
+  #sourceOptions(peer: Peer, negotiated: Negotiated): SourceOptions {
+    const { config: neighbor } = peer
+    const config = this.#context.config()
+    return {
+      // Policies name neighbours as they stand in the configuration: the peers of a range by the range.
+      name: peer.rangeName ?? peer.name,
+      kind: peerKind(neighbor, config),
+      bgpId: negotiated.peerBgpId,
+      asn: negotiated.peerAsn,
+      localAsn: neighbor.localAsn,
+      address: parseAddress(withoutZone(peer.address)),
+      as4: negotiated.as4,
+      weight: neighbor.weight,
+      allowOwnAs: neighbor.allowOwnAs,
+      importPolicy: this.#context.policies.importOf(neighbor),
+    }
+  }
+
+  #fault(source: RibSource, fault: AttributeFault): void {
+    const peer = this.#peerOfSource.get(source.index)
+    if (peer === undefined) return
+    peer.counters.updateErrors++
+    this.#context.log.write('session-update-error', { peer: peer.name, action: fault.approach, reason: fault.reason })
+  }
+
+  /** RFC 4486 §4: Cease 6/1 with AFI, SAFI and the limit. */
+  #checkMaxPrefix(live: LivePeer, limits: NonNullable<NeighborConfig['maxPrefix']>): void {
+    for (const family of live.negotiated.families) {
+      const count = live.source.received[family]!
+      if (count > limits.limit) {
+        const { afi, safi, name } = familyRow(family)
+        const data = new Uint8Array(7)
+        new DataView(data.buffer).setUint16(0, afi)
+        data[2] = safi
+        new DataView(data.buffer).setUint32(3, limits.limit)
+        throw new NotificationError(
+          6,
+          1,
+          `more than maxPrefix ${limits.limit} prefixes of ${name}; raise neighbors[].maxPrefix or find out why the peer sends so many`,
+          data,
+        )
+      }
+      if (!live.warnedMaxPrefix && count * 100 >= limits.limit * limits.warningPercent) {
+        live.warnedMaxPrefix = true
+        const note = `${count} prefixes of ${familyRow(family).name}, ${limits.warningPercent} % of maxPrefix ${limits.limit}; at the limit the session ends`
+        this.#context.log.write('session-note', { peer: live.peer.name, note })
+      }
+    }
+  }
+}
+
+export function peerKind(neighbor: NeighborConfig, config: Config): ExporterOptions['kind'] {
+  if (neighbor.ebgp) return SourceKind.EBGP
+  return neighbor.reflectorClient && config.reflector !== null ? SourceKind.CLIENT : SourceKind.NON_CLIENT
+}
+
+/** What an operator has to know of an Established peer that exchanges less than they may expect. */
+export function peerNotes(neighbor: NeighborConfig, live: LivePeer | undefined): string[] {
+  const notes: string[] = []
+  if (neighbor.ebgp && neighbor.importPolicy === null)
+    notes.push(
+      'nothing is accepted: an external neighbor needs an import policy (RFC 8212); set import, for example to accept-all',
+    )
+  if (neighbor.ebgp && neighbor.exportPolicy === null)
+    notes.push(
+      'nothing is sent: an external neighbor needs an export policy (RFC 8212); set export, for example to accept-all',
+    )
+  if (live === undefined) return notes
+  for (const family of neighbor.families) {
+    if (!live.negotiated.families.includes(family))
+      notes.push(`${familyRow(family).name} is configured but the peer did not offer it`)
+  }
+  for (const { group } of live.members) {
+    if (group.exporter.options.selfNextHop === null) {
+      notes.push(
+        `no own next hop for ${familyRow(group.family).name}: the interface of the session has no address of that family; own routes are not sent`,
+      )
+    }
+  }
+  return notes
+}
+
+/** Path ids looked at in one slice. */
+const JUDGE_SLICE = 8192

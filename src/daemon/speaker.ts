@@ -1,0 +1,311 @@
+/**
+ * One running speaker: tables, groups, sessions, FIB and API, put together from a configuration and changed by reloads.
+ */
+import { randomBytes } from 'node:crypto'
+import { createMetrics } from '../api/metrics.js'
+import { type ApiServer, startApi } from '../api/server.js'
+import type { ReloadResult, Views } from '../api/types.js'
+import { PeerManager } from '../bgp/peer-manager.js'
+import type { SessionFact } from '../bgp/session-types.js'
+import { diffConfig, isEmptyDiff } from '../config/diff.js'
+import { loadConfig } from '../config/load.js'
+import type { Config, ConfigDiff } from '../config/types.js'
+import { createFib } from '../fib/fib.js'
+import type { Fib } from '../fib/types.js'
+import type { Log } from '../log.js'
+import { FAMILIES } from '../net/family.js'
+import { Reflector } from '../reflector/reflector.js'
+import { Rib } from '../rib/rib.js'
+import type { RibSource } from '../rib/source.js'
+import { createActions } from './actions.js'
+import { Engine } from './engine.js'
+import { FibFeed } from './fib-feed.js'
+import { ownAddresses } from './local-addresses.js'
+import { OwnRoutes } from './own-routes.js'
+import { PeerRoutes } from './peer-routes.js'
+import { Policies } from './policies.js'
+import { Sweep } from './sweep.js'
+import type { ViewContext } from './view-context.js'
+import { explain } from './view-explain.js'
+import { PathViews } from './view-paths.js'
+import { PeerViews } from './view-peers.js'
+
+export class Speaker {
+  readonly #log: Log
+  readonly #startedMs = performance.now()
+  readonly #rib: Rib
+  readonly #reflector: Reflector
+  readonly #engine: Engine
+  readonly #policies = new Policies()
+  readonly #routes: PeerRoutes
+  readonly #manager: PeerManager
+  readonly #own: OwnRoutes
+  readonly #fib: Fib
+  readonly #feed: FibFeed
+  readonly #sweep: Sweep
+  readonly #views: Views
+  #config: Config
+  #api: ApiServer | null = null
+  #listening = false
+  #reloading: Promise<unknown> = Promise.resolve()
+
+  constructor(config: Config, log: Log) {
+    this.#config = config
+    this.#log = log
+    const seed = randomBytes(4).readInt32LE()
+    const nowSeconds = (): number => (performance.now() - this.#startedMs) / 1000
+    const { asn, routerId, nodeName, reflector } = config
+    this.#rib = new Rib({ asn, routerId, clusterId: reflector?.clusterId ?? null, seed, nodeName, nowSeconds })
+    this.#reflector = new Reflector(this.#rib, seed)
+    this.#own = new OwnRoutes(this.#rib)
+    this.#fib = createFib(
+      { ...config.fib, nodeAddresses: [...ownAddresses()] },
+      { log: (fact) => log.write(fact.event, fact.fields as never) },
+    )
+    this.#feed = new FibFeed(this.#rib, this.#fib, this.#own)
+    this.#feed.configure(config.fib)
+    this.#policies.configure(config)
+    this.#routes = new PeerRoutes({
+      rib: this.#rib,
+      reflector: this.#reflector,
+      policies: this.#policies,
+      config: () => this.#config,
+      log,
+      progress: () => this.#sweep.look(),
+    })
+    this.#engine = new Engine(this.#rib, this.#reflector, (family, ids, count) => this.#feed.change(family, ids, count))
+    this.#routes.start(this.#engine)
+    this.#manager = new PeerManager({ asn, routerId, events: this.#routes, log: (fact) => this.#sessionFact(fact) })
+    this.#sweep = new Sweep(this.#fib, this.#routes, this.#manager, this.#engine)
+    this.#views = this.#makeViews(nowSeconds)
+  }
+
+  /** Rejects with an Error of one line: what, where, what to do. */
+  async start(): Promise<void> {
+    const { log } = { log: this.#log }
+    const actions = createActions({
+      manager: this.#manager,
+      own: this.#own,
+      log,
+      changed: () => this.#engine.schedule(),
+      reload: (dryRun) => this.reload(dryRun),
+    })
+    const { socket, http } = this.#config.api
+    this.#api = await startApi({ socket, http, views: this.#views, actions, metrics: createMetrics(this.#views), log })
+    await this.#fib.start()
+    this.#fib.onForeignRoutesChanged(() => this.#kernelChanged())
+    this.#kernelChanged()
+    await this.#manager.listen(this.#config.listen)
+    this.#listening = true
+    for (const { address, port } of this.#manager.listenAddresses()) log.write('listen', { address, port })
+    this.#manager.configure(this.#config.neighbors)
+    this.#sweep.look()
+    log.write('daemon-ready', {
+      neighbors: this.#config.neighbors.length,
+      tookMs: Math.round(performance.now() - this.#startedMs),
+    })
+  }
+
+  /** Reads the file again. A bad file, or one that needs a restart, changes nothing. One reload at a time. */
+  reload(dryRun = false): Promise<ReloadResult> {
+    const result = this.#reloading.then(() => this.#reloadNow(dryRun))
+    this.#reloading = result.catch(() => {})
+    return result
+  }
+
+  async stop(): Promise<void> {
+    this.#sweep.stop()
+    this.#listening = false
+    await this.#reloading
+    await this.#manager.stop()
+    this.#engine.stop()
+    await this.#fib.stop(this.#config.fib.onExit)
+    await this.#api?.close()
+  }
+
+  async #reloadNow(dryRun: boolean): Promise<ReloadResult> {
+    const { file } = this.#config
+    const result = loadConfig(file, { defaultRouterId: () => this.#config.routerId })
+    if (!result.ok) {
+      const first = result.problems[0]
+      if (!dryRun)
+        this.#log.write('config-rejected', {
+          file,
+          problems: result.problems.length,
+          reason: first === undefined ? '' : `line ${first.line}: ${first.message}`,
+        })
+      return result
+    }
+    const diff = diffConfig(this.#config, result.config)
+    if (diff.restartNeeded.length > 0) {
+      const message = `cannot change while running: ${diff.restartNeeded.join(', ')}; nothing was changed; restart the daemon to apply it`
+      if (!dryRun) this.#log.write('config-rejected', { file, problems: 1, reason: message })
+      return {
+        ok: false,
+        problems: diff.restartNeeded.map((path) => ({
+          file,
+          line: 0,
+          column: 0,
+          path,
+          message: 'cannot change while running; restart the daemon to apply it',
+        })),
+      }
+    }
+    if (dryRun) return { ok: true, diff, applied: false }
+    const failed = await this.#applyListeners(result.config, diff)
+    if (failed !== null) {
+      this.#log.write('config-rejected', { file, problems: 1, reason: failed })
+      return {
+        ok: false,
+        problems: [{ file, line: 0, column: 0, path: '', message: `${failed}; nothing was changed` }],
+      }
+    }
+    this.#apply(result.config, diff)
+    this.#log.write('config-reloaded', { file, changes: diffText(diff) })
+    return { ok: true, diff, applied: true }
+  }
+
+  /** What can fail comes first. Null: all is listening as the new configuration says; else one line, and everything as before. */
+  async #applyListeners(config: Config, diff: ConfigDiff): Promise<string | null> {
+    try {
+      if (diff.listenChanged) await this.#manager.listen(config.listen)
+    } catch (error) {
+      return (error as Error).message
+    }
+    try {
+      if (diff.apiChanged) await this.#api?.reconfigure(config.api)
+    } catch (error) {
+      if (diff.listenChanged) await this.#manager.listen(this.#config.listen)
+      return (error as Error).message
+    }
+    return null
+  }
+
+  #apply(config: Config, diff: ConfigDiff): void {
+    const before = this.#config
+    this.#config = config
+    if (diff.logChanged) this.#log.setLevel(config.log.level)
+    const dropped = this.#policies.configure(config)
+    if (diff.reflectorChanged)
+      this.#rib.store.setIdentity({
+        asn: config.asn,
+        routerId: config.routerId,
+        clusterId: config.reflector?.clusterId ?? null,
+      })
+    this.#manager.configure(config.neighbors)
+    const judged = new Set<RibSource>()
+    for (const [peer, live] of this.#routes.live) {
+      const source = this.#routes.reconfigure(peer)
+      if (source !== null) judged.add(source)
+      if (diff.reflectorChanged) judged.add(live.source)
+    }
+    this.#routes.judgeAgain(judged)
+    for (const policy of dropped) this.#rib.dropPolicy(policy)
+    if (diff.fibChanged.length > 0) {
+      this.#fib.reconfigure(config.fib)
+      this.#feed.configure(config.fib)
+    }
+    this.#own.update(config, this.#fib.foreignRoutes())
+    // What `fib` and blackholes say of a winner may differ though the winner is the same.
+    if (diff.fibChanged.length > 0 || diff.originateChanged || before.fib.maxPaths !== config.fib.maxPaths)
+      for (const { family } of FAMILIES) this.#rib.markAllDirty(family)
+    this.#engine.schedule()
+    this.#sweep.look()
+  }
+
+  /** Routes of the kernel that are not ours changed: next hops, and own routes read from the kernel. */
+  #kernelChanged(): void {
+    this.#rib.setResolver((address) => this.#fib.resolve(address), ownAddresses())
+    this.#own.update(this.#config, this.#fib.foreignRoutes())
+    this.#engine.schedule()
+  }
+
+  #sessionFact(fact: SessionFact): void {
+    const text =
+      fact.suppressed === undefined || fact.suppressed === 0 ? fact.text : `${fact.text} (and ${fact.suppressed} more)`
+    if (fact.event === 'listener.unknown-peer')
+      this.#log.write('connection-refused', { remote: fact.address ?? '', reason: text })
+    else
+      this.#log.write(
+        fact.level === 'warn' || fact.level === 'error' ? 'warning' : fact.level === 'info' ? 'notice' : 'detail',
+        { text },
+      )
+  }
+
+  #makeViews(nowSeconds: () => number): Views {
+    const context: ViewContext = {
+      config: () => this.#config,
+      rib: this.#rib,
+      reflector: this.#reflector,
+      manager: this.#manager,
+      routes: this.#routes,
+      own: this.#own,
+      fib: this.#fib,
+      feed: this.#feed,
+      startedMs: this.#startedMs,
+      nowSeconds,
+    }
+    const paths = new PathViews(context)
+    const peers = new PeerViews(context)
+    return {
+      summary: () => peers.summary(),
+      neighbors: (name) => peers.neighbors(name),
+      rib: (query) => paths.rib(query),
+      adjIn: (name, query) => paths.adjIn(name, query),
+      adjOut: (name, query) => paths.adjOut(name, query),
+      groups: () =>
+        [...this.#reflector.groups()].map((group) => ({
+          id: group.id,
+          family: FAMILIES[group.family]!.name,
+          key: group.key,
+          members: [...group.members.values()].map(({ name }) => name),
+          prefixes: group.prefixCount,
+          logEntries: group.log.length,
+          logOctets: group.log.octets,
+          behind: group.behindCount,
+        })),
+      fib: () => this.#fib.entries(),
+      explain: (prefix) => explain(prefix, context, paths),
+      ready: () => this.#ready(),
+    }
+  }
+
+  #ready(): { ready: boolean; reasons: string[] } {
+    const reasons: string[] = []
+    if (!this.#listening) reasons.push('not listening yet')
+    if (this.#config.neighbors.length > 0 && this.#routes.live.size === 0) reasons.push('no neighbor is Established')
+    return { ready: reasons.length === 0, reasons }
+  }
+}
+
+function diffText(diff: ConfigDiff): string {
+  if (isEmptyDiff(diff)) return 'nothing changed'
+  const parts: string[] = []
+  const list = (what: string, names: readonly string[]): void => {
+    if (names.length > 0)
+      parts.push(
+        `${what}: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ` and ${names.length - 20} more` : ''}`,
+      )
+  }
+  list('neighbors added', diff.neighborsAdded)
+  list('neighbors removed', diff.neighborsRemoved)
+  list(
+    'sessions reset',
+    diff.neighborsReset.map(({ name, keys }) => `${name} (${keys.join(', ')})`),
+  )
+  list(
+    'neighbors changed',
+    diff.neighborsChanged.map(({ name, keys }) => `${name} (${keys.join(', ')})`),
+  )
+  list('policies changed', diff.policiesChanged)
+  list('fib', diff.fibChanged)
+  const flags = {
+    originate: diff.originateChanged,
+    listen: diff.listenChanged,
+    api: diff.apiChanged,
+    reflector: diff.reflectorChanged,
+    log: diff.logChanged,
+  }
+  for (const [name, changed] of Object.entries(flags)) if (changed) parts.push(`${name} changed`)
+  return parts.join('; ')
+}

@@ -1,0 +1,66 @@
+/**
+ * When adopted kernel routes that nobody has confirmed may go: as soon as every configured neighbour has sent End-of-RIB, or after a bounded wait, but not while
+ * no peer has come up at all (DESIGN: forwarding goes on).
+ */
+
+import type { PeerManager } from '../bgp/peer-manager.js'
+import type { Fib } from '../fib/types.js'
+import type { Engine } from './engine.js'
+import type { PeerRoutes } from './peer-routes.js'
+
+export class Sweep {
+  readonly #fib: Fib
+  readonly #routes: PeerRoutes
+  readonly #manager: PeerManager
+  readonly #engine: Engine
+  readonly #timer: NodeJS.Timeout
+  #waited = false
+  #done = false
+
+  constructor(fib: Fib, routes: PeerRoutes, manager: PeerManager, engine: Engine) {
+    this.#fib = fib
+    this.#routes = routes
+    this.#manager = manager
+    this.#engine = engine
+    this.#timer = setTimeout(() => {
+      this.#waited = true
+      this.look()
+    }, LONGEST_WAIT_MS)
+    this.#timer.unref()
+  }
+
+  get isDone(): boolean {
+    return this.#done
+  }
+
+  /** Something happened that may end the wait. */
+  look(): void {
+    if (this.#done || !this.#mayNow()) return
+    this.#done = true
+    clearTimeout(this.#timer)
+    // What the last End-of-RIB closed is decided and given to the FIB first.
+    void this.#engine.idle().then(() => this.#fib.sweepAdopted())
+  }
+
+  stop(): void {
+    this.#done = true
+    clearTimeout(this.#timer)
+  }
+
+  #mayNow(): boolean {
+    const peers = [...this.#manager.peers()].filter((peer) => !peer.adminDown)
+    const ranges = this.#manager.ranges().length
+    if (peers.length === 0 && ranges === 0) return true
+    const live = [...this.#routes.live.values()]
+    if (live.length === 0) return false
+    if (this.#waited) return true
+    const loaded = (peer: (typeof peers)[number]): boolean => {
+      const entry = this.#routes.live.get(peer)
+      return entry !== undefined && entry.negotiated.families.every((family) => entry.source.endOfRib[family] === true)
+    }
+    // Peers of ranges are not known before they come: with ranges alone the wait is bounded by time.
+    return peers.some((peer) => !peer.dynamic) && peers.every(loaded)
+  }
+}
+
+const LONGEST_WAIT_MS = 120_000

@@ -1,0 +1,283 @@
+/**
+ * Views of routes: Loc-RIB, Adj-RIB-In, Adj-RIB-Out as rows for people (src/api/types.ts). Iterables, made row by row; the tables may change between two rows.
+ */
+import { ApiError, type PathView, type RibQuery } from '../api/types.js'
+import { formatAsPath } from '../bgp/attributes/as-path.js'
+import { decodePathAttributes } from '../bgp/attributes/decode.js'
+import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
+import { formatCommunities, formatExtCommunities, formatLargeCommunities } from '../bgp/attributes/text.js'
+import type { Peer } from '../bgp/peer.js'
+import { formatAddress, formatIpv4, parseAddress } from '../net/address.js'
+import { FAMILIES, type Family, familyByName, familyRow } from '../net/family.js'
+import { maskHostBits, parsePrefix } from '../net/prefix.js'
+import type { UpdateGroup } from '../reflector/update-group.js'
+import { DecisionReason, decisionText } from '../rib/decision.js'
+import { forwardingAddress } from '../rib/next-hop.js'
+import { PathState, pathStateText } from '../rib/path-state.js'
+import type { RibSource } from '../rib/source.js'
+import { prefixText } from './fib-feed.js'
+import { words } from './own-routes.js'
+import type { ViewContext } from './view-context.js'
+
+const ORIGINS = ['igp', 'egp', 'incomplete'] as const
+
+export class PathViews {
+  readonly #context: ViewContext
+
+  constructor(context: ViewContext) {
+    this.#context = context
+  }
+
+  *rib(query: RibQuery): Generator<PathView | null> {
+    const from = query.from === undefined ? null : this.#sourcesNamed(query.from)
+    let left = query.limit ?? Number.POSITIVE_INFINITY
+    for (const { family, prefix } of this.#prefixes(query)) {
+      if (left <= 0) return
+      if (prefix === 0) {
+        yield null
+        continue
+      }
+      for (const path of this.pathsOf(family, prefix)) {
+        const { paths } = this.#context.rib.tables[family]!
+        if (query.best === true && paths.best[prefix] !== path) continue
+        if (from !== null && !from.has(paths.source[path]!)) continue
+        yield this.path(family, prefix, path)
+        if (--left <= 0) return
+      }
+    }
+  }
+
+  *adjIn(name: string, query: RibQuery): Generator<PathView | null> {
+    yield* this.rib({ ...query, from: this.#livePeer(name).peer.name })
+  }
+
+  *adjOut(name: string, query: RibQuery): Generator<PathView | null> {
+    const live = this.#livePeer(name)
+    let left = query.limit ?? Number.POSITIVE_INFINITY
+    for (const { family, prefix } of this.#prefixes(query)) {
+      if (left <= 0) return
+      if (prefix === 0) {
+        yield null
+        continue
+      }
+      const group = live.members.find((member) => member.group.family === family)?.group
+      if (group === undefined || group.sent(prefix) === null || group.sentSource(prefix) === live.source.index) continue
+      yield this.#sent(family, prefix, group)
+      left--
+    }
+  }
+
+  /** The paths of a prefix, the winner first. */
+  pathsOf(family: Family, prefix: number): number[] {
+    const { paths } = this.#context.rib.tables[family]!
+    const found: number[] = []
+    const best = paths.best[prefix]!
+    for (let path = paths.firstOfPrefix[prefix]!; path !== 0; path = paths.nextOfPrefix[path]!) {
+      if (this.#context.rib.source(paths.source[path]!)?.closed !== false) continue
+      if (path === best) found.unshift(path)
+      else found.push(path)
+    }
+    return found
+  }
+
+  path(family: Family, prefix: number, path: number): PathView {
+    const { rib, config, nowSeconds } = this.#context
+    const { paths, prefixes, decision } = rib.tables[family]!
+    const source = rib.source(paths.source[path]!)!
+    const received = rib.store.get(paths.effective[path] || paths.received[path]!)
+    const best = paths.best[prefix] === path
+    const usable = decision.isUsable(path)
+    const multipath = usable && decision.multipath(prefix, paths.best[prefix]!, config().fib.maxPaths).includes(path)
+    return {
+      prefix: prefixText(family, prefixes, prefix),
+      family: familyRow(family).name,
+      from: this.#nameOf(source),
+      fromAddress: source.index === 0 ? null : formatAddress(source.options.address),
+      best,
+      multipath,
+      valid: usable,
+      reason: this.#reason(family, prefix, path, best, usable),
+      weight: paths.weight[path]!,
+      ageSeconds: Math.max(0, Math.round(nowSeconds() - paths.stampSeconds[path]!)),
+      ...attributesView(rib.store.attributes(received)),
+    }
+  }
+
+  /** Id of a prefix in the tables, 0 when it is unknown; an address finds the longest match that has a path. */
+  find(text: string): { readonly family: Family; readonly prefix: number; readonly exact: boolean } {
+    if (text.includes('/')) {
+      const { family, address, length } = parsePrefixText(text)
+      const [w0, w1, w2, w3] = words(address)
+      return { family, prefix: this.#context.rib.tables[family]!.prefixes.find(w0, w1, w2, w3, length), exact: true }
+    }
+    const address = parseAddressText(text)
+    const family: Family = address.length === 4 ? 0 : 1
+    return { family, prefix: this.longestMatch(family, address, address.length * 8), exact: false }
+  }
+
+  /** The longest prefix of at most `longest` bits that covers the address and has a winner; 0 for none. */
+  longestMatch(family: Family, address: Uint8Array, longest: number): number {
+    const { prefixes, paths } = this.#context.rib.tables[family]!
+    for (let length = longest; length >= 0; length--) {
+      const masked = Uint8Array.from(address)
+      maskHostBits(masked, length)
+      const [w0, w1, w2, w3] = words(masked)
+      const prefix = prefixes.find(w0, w1, w2, w3, length)
+      if (prefix !== 0 && (paths.best[prefix] ?? 0) !== 0) return prefix
+    }
+    return 0
+  }
+
+  #reason(family: Family, prefix: number, path: number, best: boolean, usable: boolean): string {
+    const { paths, decision, store, nextHops } = {
+      ...this.#context.rib.tables[family]!,
+      store: this.#context.rib.store,
+      nextHops: this.#context.rib.nextHops,
+    }
+    if (paths.state[path] !== PathState.USABLE) return pathStateText(paths.state[path]!)
+    if (best) return decisionText(paths.bestReason[prefix]!)
+    if (!usable) {
+      const nextHop = store.get(paths.effective[path]!).nextHopId
+      if (nextHops.isOwn(nextHop)) return `next hop ${nextHops.text(nextHop)} is our own address`
+      return `next hop ${nextHops.text(nextHop)} does not resolve: no route to it`
+    }
+    const winner = paths.best[prefix]!
+    if (winner === 0) return decisionText(DecisionReason.NONE)
+    decision.compare(winner, path, true)
+    return `another path has: ${decisionText(decision.reason)}`
+  }
+
+  #sent(family: Family, prefix: number, group: UpdateGroup): PathView {
+    const { rib } = this.#context
+    const out = group.sent(prefix)!
+    const octets = group.outSets.octets(out)
+    const { as4 } = group.exporter.options
+    const { attributes } = decodePathAttributes(octets, 0, octets.length, { as4, ebgp: false })
+    const source = rib.source(group.sentSource(prefix))
+    return {
+      prefix: prefixText(family, rib.tables[family]!.prefixes, prefix),
+      family: familyRow(family).name,
+      from: source === undefined ? '' : this.#nameOf(source),
+      fromAddress: source === undefined || source.index === 0 ? null : formatAddress(source.options.address),
+      best: true,
+      multipath: false,
+      valid: true,
+      reason: 'announced',
+      weight: 0,
+      ageSeconds: 0,
+      ...attributesView(out.nextHop.length > 0 ? { ...attributes, nextHop: out.nextHop } : attributes),
+    }
+  }
+
+  /** Prefix ids that a query asks for; id 0 is a breath. */
+  *#prefixes(query: RibQuery): Generator<{ family: Family; prefix: number }> {
+    const wanted = query.family === undefined ? undefined : familyByName(query.family)
+    if (query.prefix !== undefined && query.longer !== true) {
+      const found = this.find(query.prefix)
+      if (found.prefix !== 0 && (wanted === undefined || found.family === wanted)) yield found
+      return
+    }
+    const within = query.prefix === undefined ? null : parsePrefixText(query.prefix)
+    const inner = within === null ? null : words(within.address)
+    let passed = 0
+    for (const { family } of FAMILIES) {
+      if (wanted !== undefined && family !== wanted) continue
+      if (within !== null && within.family !== family) continue
+      const { prefixes, paths } = this.#context.rib.tables[family]!
+      for (let prefix = 1; prefix < prefixes.end; prefix++) {
+        if ((++passed & 4095) === 0) yield { family, prefix: 0 }
+        if ((paths.firstOfPrefix[prefix] ?? 0) === 0) {
+          // Announced, though its last path is gone and not yet decided: only adj-out may want it.
+          if (!this.#isAnnounced(family, prefix)) continue
+        }
+        if (within !== null && inner !== null && !isWithin(prefixes, prefix, inner, within.length)) continue
+        yield { family, prefix }
+      }
+    }
+  }
+
+  #isAnnounced(family: Family, prefix: number): boolean {
+    for (const group of this.#context.reflector.groups())
+      if (group.family === family && group.sent(prefix) !== null) return true
+    return false
+  }
+
+  #nameOf(source: RibSource): string {
+    for (const [peer, live] of this.#context.routes.live) if (live.source === source) return peer.name
+    return source.options.name
+  }
+
+  #sourcesNamed(name: string): Set<number> {
+    if (name === 'local') return new Set([0])
+    const peers = new Set<Peer>(this.#context.manager.find(name))
+    if (peers.size === 0 && !this.#context.manager.ranges().some((range) => range.name === name))
+      throw noSuchNeighbor(name)
+    return new Set(
+      [...this.#context.routes.live.values()].filter(({ peer }) => peers.has(peer)).map(({ source }) => source.index),
+    )
+  }
+
+  #livePeer(name: string) {
+    const [peer, other] = this.#context.manager.find(name)
+    if (peer === undefined) throw noSuchNeighbor(name)
+    if (other !== undefined)
+      throw new ApiError(400, `'${name}' is a range with several peers; name one of them (show neighbors ${name})`)
+    const live = this.#context.routes.live.get(peer)
+    if (live === undefined)
+      throw new ApiError(409, `neighbor ${name} is not Established (${peer.state}): it has no routes`)
+    return live
+  }
+}
+
+export function noSuchNeighbor(name: string): ApiError {
+  return new ApiError(
+    404,
+    `no neighbor with the name or address '${name.slice(0, 128)}'; 'nodebgp show summary' lists them`,
+  )
+}
+
+function isWithin(
+  prefixes: ViewContext['rib']['tables'][number]['prefixes'],
+  prefix: number,
+  outer: readonly number[],
+  length: number,
+): boolean {
+  if (prefixes.lengthOf(prefix) < length) return false
+  for (let at = 0, left = length; left > 0; at++, left -= 32) {
+    const word = at === 0 ? prefixes.word0(prefix) : prefixes.word(prefix, at as 1 | 2 | 3)
+    if (((word ^ outer[at]!) & (left >= 32 ? -1 : -1 << (32 - left))) !== 0) return false
+  }
+  return true
+}
+
+function parsePrefixText(text: string) {
+  try {
+    return parsePrefix(text)
+  } catch (error) {
+    throw new ApiError(400, (error as Error).message)
+  }
+}
+
+function parseAddressText(text: string): Uint8Array {
+  try {
+    return parseAddress(text)
+  } catch (error) {
+    throw new ApiError(400, (error as Error).message)
+  }
+}
+
+function attributesView(attributes: PathAttributes) {
+  const clusters = attributes.clusterList === null ? Buffer.alloc(0) : Buffer.from(attributes.clusterList)
+  return {
+    nextHop: attributes.nextHop === null ? null : formatAddress(forwardingAddress(attributes.nextHop)),
+    localPref: attributes.localPref < 0 ? null : attributes.localPref,
+    med: attributes.med < 0 ? null : attributes.med,
+    asPath: attributes.asPath === null ? '' : formatAsPath(attributes.asPath),
+    origin: ORIGINS[attributes.origin] ?? 'incomplete',
+    communities: attributes.communities === null ? [] : formatCommunities(attributes.communities),
+    extCommunities: attributes.extCommunities === null ? [] : formatExtCommunities(attributes.extCommunities),
+    largeCommunities: attributes.largeCommunities === null ? [] : formatLargeCommunities(attributes.largeCommunities),
+    originatorId: attributes.originatorId < 0 ? null : formatIpv4(attributes.originatorId),
+    clusterList: Array.from({ length: clusters.length / 4 }, (_, at) => formatIpv4(clusters.readUInt32BE(at * 4))),
+  }
+}

@@ -1,0 +1,183 @@
+/** Views of peers: summary and neighbours (src/api/types.ts). */
+import type { NeighborView, PeerSummary, SummaryView } from '../api/types.js'
+import { capabilityName } from '../bgp/capabilities/describe.js'
+import { MessageType } from '../bgp/message/message.js'
+import type { Peer } from '../bgp/peer.js'
+import type { NeighborConfig } from '../config/types.js'
+import { formatIpv4 } from '../net/address.js'
+import { FAMILIES, familyRow } from '../net/family.js'
+import { SourceKind } from '../rib/source.js'
+import { version } from '../version.js'
+import { peerKind, peerNotes } from './peer-routes.js'
+import type { ViewContext } from './view-context.js'
+
+/** Prefixes announced to each group, by the source they came from; made once per view. */
+type Counts = Map<number, { readonly total: number; readonly bySource: Map<number, number> }>
+
+export class PeerViews {
+  readonly #context: ViewContext
+
+  constructor(context: ViewContext) {
+    this.#context = context
+  }
+
+  summary(): SummaryView {
+    const { rib, manager, fib, nowSeconds } = this.#context
+    const config = this.#context.config()
+    const counts = this.#counts()
+    const peers = [...manager.peers()].map((peer) => this.#summaryOf(peer, counts))
+    const withPeers = new Set([...manager.peers()].map((peer) => peer.rangeName))
+    const idleRanges = manager.ranges().filter((range) => !withPeers.has(range.name))
+    return {
+      routerId: formatIpv4(config.routerId),
+      asn: config.asn,
+      nodeName: config.nodeName,
+      version,
+      uptimeSeconds: Math.round(nowSeconds()),
+      clusterId: config.reflector === null ? null : formatIpv4(config.reflector.clusterId),
+      fibDriver: fib.driver,
+      families: rib.tables.map(({ family, prefixes, paths }) => ({
+        family: familyRow(family).name,
+        prefixes: prefixes.size,
+        paths: paths.size,
+      })),
+      attributeSets: rib.store.size,
+      peers: [...peers, ...idleRanges.map(rangeSummary)],
+    }
+  }
+
+  neighbors(nameOrAddress?: string): NeighborView[] {
+    const { manager } = this.#context
+    const peers = nameOrAddress === undefined ? [...manager.peers()] : manager.find(nameOrAddress)
+    const counts = this.#counts()
+    return peers.map((peer) => this.#neighbor(peer, counts))
+  }
+
+  #counts(): Counts {
+    const counts: Counts = new Map()
+    for (const group of this.#context.reflector.groups())
+      counts.set(group.id, { total: group.prefixCount, bySource: group.countsBySource() })
+    return counts
+  }
+
+  #summaryOf(peer: Peer, counts: Counts): PeerSummary {
+    const live = this.#context.routes.live.get(peer)
+    const families = FAMILIES.map(({ family }) => family)
+    const sum = (of: (family: number) => number): number =>
+      families.reduce<number>((total, family) => total + of(family), 0)
+    return {
+      name: peer.name,
+      address: peer.address,
+      asn: peer.config.asn,
+      state: peer.state,
+      stateText: stateText(peer),
+      dynamic: peer.dynamic,
+      range: false,
+      messagesReceived: total(peer.counters.received),
+      messagesSent: total(peer.counters.sent),
+      outQueue: peer.pendingOctets,
+      upDownSeconds: Math.max(0, Math.round((performance.now() - peer.stateSinceMs) / 1000)),
+      prefixesReceived: live === undefined ? 0 : sum((family) => live.source.received[family]!),
+      prefixesAccepted: live === undefined ? 0 : sum((family) => live.source.accepted[family]!),
+      prefixesSent:
+        live === undefined
+          ? 0
+          : live.members.reduce((all, { group }) => all + sentTo(counts, group.id, live.source.index), 0),
+      description: peer.config.description,
+      lastReason: peer.lastReason,
+      updateErrors: peer.counters.updateErrors,
+      ...(peer.rangeName === null ? {} : { rangeName: peer.rangeName }),
+    }
+  }
+
+  #neighbor(peer: Peer, counts: Counts): NeighborView {
+    const live = this.#context.routes.live.get(peer)
+    const { config: neighbor, negotiated } = peer
+    const kind = peerKind(neighbor, this.#context.config())
+    const startedAt = Date.now() - performance.now()
+    return {
+      ...this.#summaryOf(peer, counts),
+      updateErrors: peer.counters.updateErrors,
+      port: neighbor.port,
+      localAddress: peer.localAddress,
+      localAsn: neighbor.localAsn,
+      type: kind === SourceKind.EBGP ? 'ebgp' : kind === SourceKind.CLIENT ? 'ibgp-client' : 'ibgp',
+      routerId: negotiated === null ? null : formatIpv4(negotiated.peerBgpId),
+      families: neighbor.families.map((family) => familyRow(family).name),
+      negotiatedFamilies: (negotiated?.families ?? []).map((family) => familyRow(family).name),
+      holdTimeSeconds: negotiated?.holdTimeSeconds ?? neighbor.holdTimeSeconds,
+      keepaliveSeconds: negotiated?.keepaliveSeconds ?? neighbor.keepaliveSeconds,
+      capabilities: (negotiated?.peerCapabilities ?? []).map(({ code, value }) => ({
+        code,
+        name: capabilityName(code),
+        value: Buffer.from(value).toString('hex'),
+      })),
+      as4: negotiated?.as4 ?? false,
+      importPolicy: neighbor.importPolicy,
+      exportPolicy: neighbor.exportPolicy,
+      messages: { received: byType(peer.counters.received), sent: byType(peer.counters.sent) },
+      establishedCount: peer.counters.establishedCount,
+      droppedCount: peer.counters.droppedCount,
+      notes: peerNotes(neighbor, live),
+      perFamily: (live?.members ?? []).map(({ group, member }) => ({
+        family: familyRow(group.family).name,
+        received: live!.source.received[group.family]!,
+        accepted: live!.source.accepted[group.family]!,
+        sent: sentTo(counts, group.id, live!.source.index),
+        endOfRibReceived: live!.source.endOfRib[group.family] === true,
+        endOfRibSent: member.endOfRibSent,
+      })),
+      history: [...peer.history]
+        .reverse()
+        .map(({ atMs, from, to, reason }) => ({ time: new Date(startedAt + atMs).toISOString(), from, to, reason })),
+    }
+  }
+}
+
+function sentTo(counts: Counts, group: number, source: number): number {
+  const entry = counts.get(group)
+  return entry === undefined ? 0 : entry.total - (entry.bySource.get(source) ?? 0)
+}
+
+function stateText(peer: Peer): string {
+  if (peer.adminDown) return 'Idle(Admin)'
+  const { config } = peer
+  if (peer.state === 'Established' && config.ebgp && config.importPolicy === null && config.exportPolicy === null)
+    return 'Established(Policy)'
+  return peer.state
+}
+
+function rangeSummary(range: NeighborConfig): PeerSummary {
+  return {
+    name: range.name,
+    address: range.range!.text,
+    asn: range.asn,
+    state: 'Idle',
+    stateText: range.shutdown ? 'Idle(Admin)' : 'Range',
+    dynamic: false,
+    range: true,
+    messagesReceived: 0,
+    messagesSent: 0,
+    outQueue: 0,
+    upDownSeconds: 0,
+    prefixesReceived: 0,
+    prefixesAccepted: 0,
+    prefixesSent: 0,
+    description: range.description,
+    lastReason: 'waiting for peers to connect',
+  }
+}
+
+function total(counters: readonly number[]): number {
+  return counters.reduce((sum, count) => sum + count, 0)
+}
+
+function byType(counters: readonly number[]): Record<string, number> {
+  return {
+    open: counters[MessageType.OPEN]!,
+    update: counters[MessageType.UPDATE]!,
+    notification: counters[MessageType.NOTIFICATION]!,
+    keepalive: counters[MessageType.KEEPALIVE]!,
+    routeRefresh: counters[MessageType.ROUTE_REFRESH]!,
+  }
+}
