@@ -85,11 +85,11 @@ export function strongestFault(faults: readonly AttributeFault[]): AttributeFaul
 }
 
 /**
- * The fault that counts for an UPDATE: where it has no IPv4 NLRI outside of MP_REACH_NLRI, NEXT_HOP is ignored, right or wrong
- * (RFC 4760 §3).
+ * The fault that counts for an UPDATE: where all its reachable NLRI are in MP_REACH_NLRI (`nextHopCounts` false), NEXT_HOP is ignored, right
+ * or wrong (RFC 4760 §3).
  */
-export function faultOfUpdate(decoded: DecodedAttributes, hasIpv4Nlri: boolean): AttributeFault | null {
-  if (hasIpv4Nlri || decoded.fault === null) return decoded.fault
+export function faultOfUpdate(decoded: DecodedAttributes, nextHopCounts: boolean): AttributeFault | null {
+  if (nextHopCounts || decoded.fault === null) return decoded.fault
   return strongestFault(decoded.faults.filter((one) => one.attribute !== AttributeType.NEXT_HOP))
 }
 

@@ -49,7 +49,8 @@ function judge(parts: UpdateParts, block: AttributeBlock, cls: DecodeClass): Att
   const hasIpv4Nlri = parts.nlriEnd > parts.nlriStart
   const faults = [
     parts.fault,
-    faultOfUpdate(block, hasIpv4Nlri),
+    // Only MP_REACH_NLRI makes NEXT_HOP something to be ignored.
+    faultOfUpdate(block, hasIpv4Nlri || parts.mpReachAttributeStart < 0),
     reachable ? missingMandatory(block.present, hasIpv4Nlri, cls.ebgp) : null,
   ]
   const fault = strongestFault(faults.filter((one) => one !== null))
