@@ -19,6 +19,8 @@ export interface EngineOptions {
   /** Looks after the tunnel device; called at the start (may reject with a FibError) and with every dump (never rejects). */
   readonly tunnel: ((first: boolean, rules: HopRules) => Promise<void>) | null
   readonly log: (fact: FibFact) => void
+  /** Pause where the driver loses changes twice in a row; 500. */
+  readonly lostDelayMs?: number
 }
 
 export class FibEngine implements Fib {
@@ -85,7 +87,7 @@ export class FibEngine implements Fib {
     else {
       const known = this.#wanted.get(prefix)
       if (known === undefined) {
-        this.#wanted.set(prefix, { desired: route, planned: null, state: 'pending', reason: '', tries: 0 })
+        this.#wanted.set(prefix, { desired: route, planned: null, state: 'pending', reason: '', told: '', tries: 0 })
       } else {
         known.desired = route
         known.tries = 0
@@ -214,7 +216,11 @@ export class FibEngine implements Fib {
       operations.push(...this.#judge(prefix))
       if (operations.length > before) planned.set(prefix, operations.length - before)
     }
-    if (operations.length === 0) return
+    if (operations.length === 0) {
+      // Many prefixes without anything to do (all are looked at when foreign routes change) must not hold the event loop.
+      if (marks.size === MAX_BATCH) await nextTurn()
+      return
+    }
     this.#oldestInFlight = Math.min(...marks.values())
     const outcomes = await this.#options.driver.apply(operations)
     this.#oldestInFlight = Number.POSITIVE_INFINITY
@@ -235,7 +241,7 @@ export class FibEngine implements Fib {
     // One at a time until it goes well again: should one line have ended the driver, it is found.
     this.#batchLimit = 1
     this.#dump = 'slow'
-    if (this.#lostInARow++ > 0) await delay(LOST_DELAY_MS)
+    if (this.#lostInARow++ > 0) await delay(this.#options.lostDelayMs ?? LOST_DELAY_MS)
   }
 
   /** What is to be done for a prefix, and its state as far as it is known without doing it. */
@@ -329,6 +335,7 @@ export class FibEngine implements Fib {
     }
     for (const prefix of this.#adopted) if (next.ours(prefix).length === 0) this.#adopted.delete(prefix)
     for (const prefix of next.ourPrefixes()) {
+      if (++count % SLICE === 0) await nextTurn()
       if (this.#wanted.has(prefix) || this.#dirty.has(prefix)) continue
       if (this.#swept) this.#mark(prefix, 0)
       else this.#adopted.add(prefix)
@@ -371,12 +378,14 @@ export class FibEngine implements Fib {
   }
 
   #change(prefix: string, wanted: Wanted, state: FibRouteState, reason: string): void {
-    const isNew = wanted.state !== state || wanted.reason !== reason
     wanted.state = state
     wanted.reason = reason
-    if (!isNew) return
-    if (state === 'conflict') this.#options.log({ event: 'fib-conflict', fields: { prefix, reason } })
-    if (state === 'failed') this.#options.log({ event: 'fib-failed', fields: { prefix, reason } })
+    if (state === 'installed') wanted.told = ''
+    if (state !== 'conflict' && state !== 'failed') return
+    // Once per trouble, however often it is tried again.
+    if (wanted.told === reason) return
+    wanted.told = reason
+    this.#options.log({ event: state === 'conflict' ? 'fib-conflict' : 'fib-failed', fields: { prefix, reason } })
   }
 
   #resolution(nextHop: string): Resolution {
@@ -440,6 +449,8 @@ interface Wanted {
   planned: PlannedRoute | null
   state: FibRouteState
   reason: string
+  /** Reason that was logged last, while it lasts. */
+  told: string
   /** Rounds in a row that led nowhere. */
   tries: number
 }

@@ -1,0 +1,196 @@
+/** The engine against a driver that fails in every way a real one can. */
+import fc from 'fast-check'
+import t from 'tap'
+import type { FibDriver, FibFact, FibOperation, FibOutcome, FibTrigger } from '../../src/fib/driver.js'
+import { FibEngine } from '../../src/fib/engine.js'
+import { MemoryDriver, MemoryTable } from '../../src/fib/memory.js'
+import { resolveAnywhere } from '../../src/fib/resolve.js'
+import type { KernelRoute } from '../../src/fib/types.js'
+import { blackhole, unicast } from './support.js'
+
+const RULES = { encapsulation: 'never', tunnelDevice: 'tunl0', maxPaths: 4, metric: 0 } as const
+
+/** Forwards to a table in memory, and now and then says that the outcome is lost, whether or not it was done. */
+class FailingDriver implements FibDriver {
+  readonly memory = new MemoryTable()
+  readonly #inner = new MemoryDriver(this.memory, 254, 179)
+  /** Taken one per operation: what goes wrong. */
+  faults: ('none' | 'lost-before' | 'lost-after' | 'refused')[] = []
+  applied: string[] = []
+
+  open(onTrigger: (trigger: FibTrigger) => void): Promise<void> {
+    return this.#inner.open(onTrigger)
+  }
+  dump(take: (route: KernelRoute) => void): Promise<void> {
+    return this.#inner.dump(take)
+  }
+  async apply(operations: readonly FibOperation[]): Promise<readonly FibOutcome[]> {
+    const outcomes: FibOutcome[] = []
+    let lost = false
+    for (const operation of operations) {
+      const fault = this.faults.shift() ?? 'none'
+      if (lost || fault === 'lost-before') {
+        lost = true
+        outcomes.push({ type: 'lost', words: 'child ended' })
+        continue
+      }
+      if (fault === 'refused' && operation.type !== 'delete') {
+        outcomes.push({ type: 'refused', words: 'no' })
+        continue
+      }
+      this.applied.push(`${operation.type} ${operation.route.prefix}`)
+      const [outcome] = await this.#inner.apply([operation])
+      if (fault === 'lost-after') lost = true
+      outcomes.push(fault === 'lost-after' ? { type: 'lost', words: 'child ended' } : outcome!)
+    }
+    return outcomes
+  }
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+}
+
+function engineOn(driver: FibDriver, facts: FibFact[] = []): FibEngine {
+  return new FibEngine({
+    name: 'memory',
+    driver,
+    table: 254,
+    protocol: 179,
+    rules: RULES,
+    resolve: resolveAnywhere,
+    tunnel: null,
+    log: (fact) => facts.push(fact),
+    lostDelayMs: 1,
+  })
+}
+
+const ours = (memory: MemoryTable): string[] =>
+  memory
+    .routes()
+    .filter((route) => route.protocol === 179)
+    .map((route) => `${route.prefix} ${route.kind} ${route.hops.map((hop) => hop.gateway).join()}`)
+    .sort()
+
+const PREFIXES = ['10.0.0.0/26', '10.0.0.64/26', '10.0.0.128/26', 'fd01::/64']
+const step = fc.record({
+  prefix: fc.constantFrom(...PREFIXES),
+  want: fc.constantFrom('none', 'blackhole', 'one', 'two'),
+  settle: fc.boolean(),
+  byHand: fc.constantFrom('nothing', 'nothing', 'take ours', 'put ours'),
+})
+const fault = fc.constantFrom('none' as const, 'none' as const, 'lost-before' as const, 'lost-after' as const)
+
+t.test('property: whatever gets lost or is changed by hand, the table ends as wanted', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), fc.array(fault, { maxLength: 4 }), async (steps, faults) => {
+      const driver = new FailingDriver()
+      driver.faults = [...faults]
+      const engine = engineOn(driver)
+      await engine.start()
+      engine.sweepAdopted()
+      const wanted = new Map<string, string>()
+      for (const { prefix, want, settle, byHand } of steps) {
+        if (want === 'none') {
+          engine.set(prefix, null)
+          wanted.delete(prefix)
+        } else {
+          const both = prefix.includes(':') ? ['fd00::2', 'fd00::3'] : ['192.168.0.2', '192.168.0.3']
+          const hops = want === 'two' ? both : both.slice(0, 1)
+          engine.set(prefix, want === 'blackhole' ? blackhole(prefix) : unicast(prefix, ...hops))
+          wanted.set(prefix, want === 'blackhole' ? `${prefix} blackhole ` : `${prefix} unicast ${hops.join()}`)
+        }
+        if (byHand === 'take ours') driver.memory.take(prefix, 179)
+        if (byHand === 'put ours') {
+          const family = prefix.includes(':') ? 1 : 0
+          const metric = family === 1 ? 1024 : 0
+          driver.memory.take(prefix, 179)
+          driver.memory.put({ family, prefix, kind: 'blackhole', protocol: 179, metric, table: 254, hops: [] })
+        }
+        if (settle) await engine.settled()
+      }
+      // Stands for the slow comparison.
+      engine.reconfigure(RULES)
+      await engine.settled()
+      const expected = [...wanted.values()].sort().join('\n')
+      const reached = ours(driver.memory).join('\n')
+      const states = engine.entries().map((entry) => entry.state)
+      await engine.stop('flush')
+      if (reached !== expected) throw new Error(`${reached}\nis not\n${expected}`)
+      if (states.some((state) => state !== 'installed')) throw new Error(states.join())
+      if (ours(driver.memory).length > 0) throw new Error('left after flush')
+    }),
+    { numRuns: 25 },
+  )
+  t.pass('holds')
+})
+
+t.test('a change of hops is one replace, never a delete', async (t) => {
+  const driver = new FailingDriver()
+  const engine = engineOn(driver)
+  await engine.start()
+  engine.set(PREFIXES[0]!, unicast(PREFIXES[0]!, '192.168.0.2'))
+  await engine.settled()
+  engine.set(PREFIXES[0]!, unicast(PREFIXES[0]!, '192.168.0.3', '192.168.0.4'))
+  await engine.settled()
+  t.same(driver.applied, ['add 10.0.0.0/26', 'replace 10.0.0.0/26'])
+  await engine.stop('keep')
+})
+
+t.test('sets before the start are written after it, and what they confirm is not swept', async (t) => {
+  const driver = new FailingDriver()
+  const first = engineOn(driver)
+  await first.start()
+  for (const prefix of PREFIXES) first.set(prefix, blackhole(prefix))
+  await first.settled()
+  await first.stop('keep')
+  driver.applied = []
+  const engine = engineOn(driver)
+  engine.set(PREFIXES[0]!, blackhole(PREFIXES[0]!))
+  engine.sweepAdopted()
+  await engine.start()
+  await engine.settled()
+  t.same(ours(driver.memory), [`${PREFIXES[0]} blackhole `])
+  t.same(
+    driver.applied.filter((line) => line.endsWith(PREFIXES[0]!)),
+    [],
+  )
+  await engine.stop('keep')
+})
+
+t.test('a refused route is told once, and tried again', async (t) => {
+  const driver = new FailingDriver()
+  const facts: FibFact[] = []
+  const engine = engineOn(driver, facts)
+  await engine.start()
+  driver.faults = ['refused', 'refused']
+  engine.set(PREFIXES[0]!, unicast(PREFIXES[0]!, '192.168.0.2'))
+  await engine.settled()
+  t.match(engine.entry(PREFIXES[0]!), { state: 'failed', reason: 'no' })
+  engine.reconfigure(RULES)
+  await engine.settled()
+  t.equal(engine.entry(PREFIXES[0]!)?.state, 'failed')
+  engine.reconfigure(RULES)
+  await engine.settled()
+  t.equal(engine.entry(PREFIXES[0]!)?.state, 'installed')
+  t.equal(facts.filter((fact) => fact.event === 'fib-failed').length, 1)
+  await engine.stop('keep')
+})
+
+t.test('a route that ends the driver each time is given up, the others go in', async (t) => {
+  const driver = new FailingDriver()
+  const engine = engineOn(driver)
+  await engine.start()
+  const poison = PREFIXES[1]!
+  const inner = driver.apply.bind(driver)
+  driver.apply = async (operations) => {
+    const at = operations.findIndex((operation) => operation.route.prefix === poison)
+    if (at < 0) return inner(operations)
+    const before = await inner(operations.slice(0, at))
+    return [...before, ...operations.slice(at).map((): FibOutcome => ({ type: 'lost', words: 'child ended' }))]
+  }
+  for (const prefix of PREFIXES) engine.set(prefix, blackhole(prefix))
+  await engine.settled()
+  t.match(engine.entry(poison), { state: 'failed', reason: 'child ended' })
+  t.same(engine.entries().filter((entry) => entry.state === 'installed').length, PREFIXES.length - 1)
+  await engine.stop('keep')
+})
