@@ -14,15 +14,15 @@ import { familyRow } from '../net/family.js'
 import type { Backoff } from './backoff.js'
 import type { Clock } from './clock.js'
 import { type Direction, survivor } from './collision.js'
-import { NO_DATA, NotificationError } from './errors.js'
+import { NO_DATA, NotificationError, unreachable } from './errors.js'
 import { History } from './history.js'
-import type { Attempt, Dial, Link } from './link.js'
+import type { Dial, Link } from './link.js'
 import { MessageType, type Negotiated, type OpenMessage } from './message/message.js'
 import { encodeNotification } from './message/notification.js'
 import { encodeRouteRefresh } from './message/route-refresh.js'
 import { countUpdates, shutdownData } from './outgoing.js'
+import { type ConnectionOwner, PeerConnection, type PeerOutput } from './peer-connection.js'
 import { isProtocolError, refusesCapabilities } from './reason.js'
-import { Session, type SessionOutput } from './session.js'
 import {
   type DownReason,
   type HistoryEntry,
@@ -47,17 +47,6 @@ export interface PeerContext {
   readonly dynamicGone: (peer: Peer) => void
 }
 
-/** One connection with its session; `state` is what was reported so far. */
-interface Connection {
-  readonly session: Session
-  state: SessionState
-  link: Link | null
-  attempt: Attempt | null
-  draining: boolean
-  /** The hold timer is due; the sockets get one more read pass before it is judged. */
-  awaitingReadPass: boolean
-}
-
 const NEVER = Number.POSITIVE_INFINITY
 
 export class Peer implements Wakeable {
@@ -72,6 +61,7 @@ export class Peer implements Wakeable {
   wakeAtMs = NEVER
 
   readonly #context: PeerContext
+  readonly #owner: ConnectionOwner
   readonly #backoff: Backoff
   readonly #history = new History()
   #config: NeighborConfig
@@ -84,10 +74,10 @@ export class Peer implements Wakeable {
   #started = false
   /** The peer answered our capabilities with 2/4: the next OPEN has none (RFC 5492 §3). */
   #withoutCapabilities = false
-  #out: Connection | null = null
-  #in: Connection | null = null
+  #out: PeerConnection | null = null
+  #in: PeerConnection | null = null
   /** The Established one. */
-  #current: Connection | null = null
+  #current: PeerConnection | null = null
   #establishedAtMs = 0
   #probedAtMs = Number.NEGATIVE_INFINITY
   #retryAtMs = NEVER
@@ -102,6 +92,23 @@ export class Peer implements Wakeable {
     this.#context = context
     this.#adminDown = config.shutdown
     this.#stateSinceMs = context.clock.now()
+    this.#owner = {
+      clock: context.clock,
+      dial: context.dial,
+      dialOptions: () => ({
+        address: this.address,
+        port: this.#config.port,
+        sourceAddress: this.#config.sourceAddress,
+      }),
+      sessionOutput: (connection, output) => this.#sessionOutput(connection, output),
+      update: (connection, buffer, start, end) => {
+        if (this.#current === connection) context.events.update(this, buffer, start, end)
+      },
+      drained: (connection) => {
+        if (this.#current === connection) context.events.drained(this)
+      },
+      reschedule: () => this.#reschedule(),
+    }
   }
 
   get name(): string {
@@ -174,17 +181,11 @@ export class Peer implements Wakeable {
    */
   send(chunks: readonly Uint8Array[], onTaken: () => void, updates = countUpdates(chunks)): void {
     const connection = this.#current
-    if (connection === null || connection.link === null) return
-    const link = connection.link
-    const nowMs = this.#now()
+    if (connection === null) return
     for (const chunk of chunks) this.counters.octetsSent += chunk.length
     this.counters.sent[MessageType.UPDATE]! += updates
-    connection.session.updatesSent(nowMs)
-    connection.session.outputPending(false, nowMs)
-    link.write(chunks, () => {
-      if (this.#current !== connection) return
-      this.#taken(connection, link)
-      onTaken()
+    connection.writeUpdates(chunks, () => {
+      if (this.#current === connection) onTaken()
     })
     this.#reschedule()
   }
@@ -198,13 +199,13 @@ export class Peer implements Wakeable {
   sendRouteRefresh(family: Family): boolean {
     const connection = this.#current
     const negotiated = this.negotiated
-    if (connection?.link == null || negotiated === null) return false
+    if (connection === null || negotiated === null) return false
     if (!negotiated.routeRefresh || !negotiated.families.includes(family)) return false
     const { afi, safi } = familyRow(family)
     const bytes = encodeRouteRefresh(afi, safi)
     this.counters.sent[MessageType.ROUTE_REFRESH]! += 1
     this.counters.octetsSent += bytes.length
-    connection.link.write([bytes], null)
+    connection.write(bytes)
     return true
   }
 
@@ -303,7 +304,7 @@ export class Peer implements Wakeable {
       if (nowMs - this.#probedAtMs < PROBE_EVERY_MS) return false
       this.#probedAtMs = nowMs
       current.session.probe(nowMs)
-      this.#drain(current)
+      current.drain()
       return false
     }
     const earlier = this.#in
@@ -311,27 +312,13 @@ export class Peer implements Wakeable {
     this.#in = connection
     if (earlier !== null) this.#collide(earlier, 'the peer opened another connection')
     connection.session.start(nowMs)
-    this.#attach(connection, link)
+    connection.attach(link)
     return true
   }
 
   onDeadline(nowMs: number): void {
-    for (const connection of [this.#out, this.#in]) {
-      if (connection === null || connection.awaitingReadPass) continue
-      if (connection.session.holdDeadlineMs > nowMs) {
-        connection.session.handleTimeout(nowMs)
-        this.#drain(connection)
-        continue
-      }
-      // What the peer sent in time may still lie in the kernel, because we were busy.
-      connection.awaitingReadPass = true
-      this.#context.clock.afterReadPass(() => {
-        connection.awaitingReadPass = false
-        connection.session.handleTimeout(this.#now())
-        this.#drain(connection)
-        this.#reschedule()
-      })
-    }
+    this.#out?.onDeadline(nowMs)
+    this.#in?.onDeadline(nowMs)
     if (this.#retryAtMs <= nowMs) this.#connect(nowMs)
     this.#reschedule()
   }
@@ -351,7 +338,7 @@ export class Peer implements Wakeable {
     const connection = this.#newConnection('out')
     this.#out = connection
     connection.session.start(nowMs, this.#backoff.untilMs > 0 ? 'idleHoldTimerExpires' : 'automaticStart')
-    this.#drain(connection)
+    connection.drain()
   }
 
   #dials(): boolean {
@@ -368,101 +355,26 @@ export class Peer implements Wakeable {
     this.#reschedule()
   }
 
-  #newConnection(direction: Direction): Connection {
+  #newConnection(direction: Direction): PeerConnection {
     const config = this.#config
-    const connection: Connection = {
-      session: new Session({
-        direction,
-        asn: config.localAsn,
-        routerId: this.#context.routerId,
-        peerAsn: config.asn,
-        families: config.families,
-        holdTimeSeconds: config.holdTimeSeconds,
-        keepaliveSeconds: config.keepaliveSeconds,
-        connectRetryMs: config.connectRetryMs,
-        sendCapabilities: !this.#withoutCapabilities,
-        counters: this.counters,
-        random: this.#context.random,
-        onUpdate: (buffer, start, end) => {
-          if (connection.session.hasOutputs) this.#drain(connection)
-          if (this.#current === connection) this.#context.events.update(this, buffer, start, end)
-        },
-      }),
-      state: 'Idle',
-      link: null,
-      attempt: null,
-      draining: false,
-      awaitingReadPass: false,
+    const options = {
+      direction,
+      asn: config.localAsn,
+      routerId: this.#context.routerId,
+      peerAsn: config.asn,
+      families: config.families,
+      holdTimeSeconds: config.holdTimeSeconds,
+      keepaliveSeconds: config.keepaliveSeconds,
+      connectRetryMs: config.connectRetryMs,
+      sendCapabilities: !this.#withoutCapabilities,
+      counters: this.counters,
+      random: this.#context.random,
     }
-    return connection
+    return new PeerConnection(options, this.#owner)
   }
 
-  #dial(connection: Connection): void {
-    const { port, sourceAddress } = this.#config
-    connection.attempt = this.#context.dial(
-      { address: this.address, port, sourceAddress },
-      (link) => {
-        connection.attempt = null
-        this.#attach(connection, link)
-      },
-      (text) => {
-        connection.attempt = null
-        this.#lastReason = text
-        connection.session.disconnected(text, this.#now())
-        this.#drain(connection)
-        this.#reschedule()
-      },
-    )
-  }
-
-  #attach(connection: Connection, link: Link): void {
-    connection.link = link
-    connection.session.connected(this.#now())
-    link.attach({
-      data: (chunk) => {
-        connection.session.receiveBytes(chunk, this.#now())
-        if (!connection.session.hasOutputs) return
-        this.#drain(connection)
-        this.#reschedule()
-      },
-      drained: () => {
-        if (this.#current === connection) this.#context.events.drained(this)
-      },
-      closed: (text) => {
-        connection.link = null
-        connection.session.disconnected(text, this.#now())
-        this.#drain(connection)
-        this.#reschedule()
-      },
-    })
-    this.#drain(connection)
-    this.#reschedule()
-  }
-
-  /** Does what the session wants, in order. What handlers add meanwhile is done by the outermost call. */
-  #drain(connection: Connection): void {
-    if (connection.draining) return
-    connection.draining = true
-    try {
-      while (connection.session.hasOutputs) {
-        for (const output of connection.session.takeOutputs()) this.#handle(connection, output)
-      }
-    } finally {
-      connection.draining = false
-    }
-  }
-
-  #handle(connection: Connection, output: SessionOutput): void {
+  #sessionOutput(connection: PeerConnection, output: PeerOutput): void {
     switch (output.type) {
-      case 'connect':
-        this.#dial(connection)
-        return
-      case 'send':
-        this.#write(connection, output.bytes)
-        return
-      case 'close':
-        this.#closeLink(connection, output.reset)
-        return
       case 'state':
         this.#sessionState(connection, output.to, output.reason)
         return
@@ -477,32 +389,13 @@ export class Peer implements Wakeable {
         return
       case 'down':
         this.#sessionDown(connection, output.reason)
+        return
+      default:
+        unreachable(output)
     }
   }
 
-  #write(connection: Connection, bytes: Uint8Array): void {
-    const link = connection.link
-    if (link === null) return
-    link.write([bytes], () => this.#taken(connection, link))
-    if (link.pendingOctets > 0) connection.session.outputPending(false, this.#now())
-  }
-
-  /** The kernel took octets: the send hold timer starts again, or rests (RFC 9687 §3.1). */
-  #taken(connection: Connection, link: Link): void {
-    if (link.pendingOctets === 0) connection.session.outputTaken()
-    else connection.session.outputPending(true, this.#now())
-  }
-
-  #closeLink(connection: Connection, reset: boolean): void {
-    const { link, attempt } = connection
-    connection.link = null
-    connection.attempt = null
-    attempt?.cancel()
-    if (reset) link?.reset()
-    else link?.end()
-  }
-
-  #sessionState(connection: Connection, to: SessionState, reason: string): void {
+  #sessionState(connection: PeerConnection, to: SessionState, reason: string): void {
     const from = connection.state
     connection.state = to
     // Reported with all that follows from it, when the session says that it is down.
@@ -518,7 +411,7 @@ export class Peer implements Wakeable {
   }
 
   /** RFC 4271 §6.8, when a connection reaches OpenConfirm. */
-  #resolveCollision(connection: Connection, open: OpenMessage): void {
+  #resolveCollision(connection: PeerConnection, open: OpenMessage): void {
     const other = connection === this.#out ? this.#in : this.#out
     if (other === null || other.state !== 'OpenConfirm') return
     const local = { bgpId: this.#context.routerId, asn: this.#config.localAsn }
@@ -527,12 +420,12 @@ export class Peer implements Wakeable {
     this.#collide(loser, 'connection collision: the other connection stays (RFC 4271 §6.8)')
   }
 
-  #collide(loser: Connection, text: string): void {
+  #collide(loser: PeerConnection, text: string): void {
     loser.session.collisionDump(text, this.#now())
-    this.#drain(loser)
+    loser.drain()
   }
 
-  #establish(connection: Connection, negotiated: Negotiated): void {
+  #establish(connection: PeerConnection, negotiated: Negotiated): void {
     const other = connection === this.#out ? this.#in : this.#out
     this.#current = connection
     this.#establishedAtMs = this.#now()
@@ -541,7 +434,7 @@ export class Peer implements Wakeable {
     this.#context.events.established(this, negotiated)
   }
 
-  #sessionDown(connection: Connection, reason: DownReason): void {
+  #sessionDown(connection: PeerConnection, reason: DownReason): void {
     const nowMs = this.#now()
     const wasCurrent = this.#current === connection
     this.#forget(connection)
@@ -564,7 +457,7 @@ export class Peer implements Wakeable {
     this.#goneIfDynamic()
   }
 
-  #forget(connection: Connection): void {
+  #forget(connection: PeerConnection): void {
     if (this.#out === connection) this.#out = null
     if (this.#in === connection) this.#in = null
   }
@@ -580,16 +473,16 @@ export class Peer implements Wakeable {
     this.#each((connection) => connection.session.stop(error, this.#now()))
   }
 
-  #stop(connection: Connection, error: NotificationError): void {
+  #stop(connection: PeerConnection, error: NotificationError): void {
     connection.session.stop(error, this.#now())
-    this.#drain(connection)
+    connection.drain()
   }
 
-  #each(end: (connection: Connection) => void): void {
+  #each(end: (connection: PeerConnection) => void): void {
     for (const connection of [this.#out, this.#in]) {
       if (connection === null) continue
       end(connection)
-      this.#drain(connection)
+      connection.drain()
     }
   }
 
@@ -617,8 +510,7 @@ export class Peer implements Wakeable {
     if (this.#removed) return
     let atMs = this.#retryAtMs
     for (const connection of [this.#out, this.#in]) {
-      if (connection === null || connection.awaitingReadPass) continue
-      atMs = Math.min(atMs, connection.session.nextDeadlineMs())
+      if (connection !== null) atMs = Math.min(atMs, connection.nextDeadlineMs)
     }
     this.#context.clock.schedule(this, atMs)
   }
@@ -626,7 +518,7 @@ export class Peer implements Wakeable {
 
 const STATES: readonly SessionState[] = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established']
 
-function rankOf(connection: Connection | null): number {
+function rankOf(connection: PeerConnection | null): number {
   return connection === null ? 0 : STATES.indexOf(connection.state)
 }
 

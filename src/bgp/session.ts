@@ -18,8 +18,9 @@ import { decodeOpen, encodeOpen } from './message/open.js'
 import { decodeRouteRefresh } from './message/route-refresh.js'
 import { acceptOpen, localOpen, type OpenSettings } from './open-check.js'
 import { describeNotification, downKind, messageName } from './reason.js'
+import { SessionTimers } from './session-timers.js'
 import type { DownReason, PeerCounters, SessionState } from './session-types.js'
-import { jitterAround, jitterDown, LARGE_HOLD_MS, type Random, sendHoldMs } from './timers.js'
+import type { Random } from './timers.js'
 import { Framer } from './wire/framer.js'
 
 export interface SessionOptions extends OpenSettings {
@@ -59,19 +60,13 @@ export class Session {
   /** Time of the call being served. */
   #nowMs = 0
 
-  #connectRetryAtMs = NEVER
-  #holdAtMs = NEVER
-  #keepaliveAtMs = NEVER
-  #sendHoldAtMs = NEVER
-  #holdMs = 0
-  #keepaliveMs = 0
-  /** What is left of the hold time while reading is paused; -1 when it is not. */
-  #holdLeftMs = -1
+  readonly #timers: SessionTimers
 
   constructor(options: SessionOptions) {
     this.#options = options
     this.#counters = options.counters
     this.direction = options.direction
+    this.#timers = new SessionTimers(options.random)
   }
 
   get state(): SessionState {
@@ -96,12 +91,12 @@ export class Session {
 
   /** Infinity when no timer runs. */
   nextDeadlineMs(): number {
-    return Math.min(this.#connectRetryAtMs, this.#holdAtMs, this.#keepaliveAtMs, this.#sendHoldAtMs)
+    return this.#timers.nextMs
   }
 
   /** The hold timer alone: the edge gives the sockets one more read pass before it lets it expire. */
   get holdDeadlineMs(): number {
-    return this.#holdAtMs
+    return this.#timers.holdAtMs
   }
 
   /** Connection opened by us: dials now. Opened by the peer: waits for `connected`. */
@@ -135,7 +130,6 @@ export class Session {
     this.#framer = new Framer()
     this.#negotiated = null
     this.#open = null
-    this.#holdLeftMs = -1
     this.#apply(this.direction === 'out' ? 'tcpConnectionAcked' : 'tcpConnectionConfirmed', 'TCP connection is up')
   }
 
@@ -162,30 +156,22 @@ export class Session {
   /** Does whatever is due. */
   handleTimeout(nowMs: number): void {
     this.#nowMs = nowMs
-    if (this.#holdAtMs <= nowMs) {
-      const seconds = this.#state === 'OpenSent' ? LARGE_HOLD_MS / 1000 : this.#holdMs / 1000
-      this.#apply('holdTimerExpires', {
-        kind: 'hold-timer',
-        code: 4,
-        subcode: 0,
-        text: `hold timer expired: nothing received for ${seconds} s`,
-      })
+    const timers = this.#timers
+    if (timers.holdAtMs <= nowMs) {
+      const text = `hold timer expired: nothing received for ${timers.holdSeconds} s`
+      this.#apply('holdTimerExpires', { kind: 'hold-timer', code: 4, subcode: 0, text })
     }
-    if (this.#sendHoldAtMs <= nowMs) {
-      this.#apply('sendHoldTimerExpires', {
-        kind: 'send-hold-timer',
-        code: 8,
-        subcode: 0,
-        text: `send hold timer expired: the peer took no data for ${sendHoldMs(this.#holdMs / 1000) / 1000} s (RFC 9687)`,
-      })
+    if (timers.sendHoldAtMs <= nowMs) {
+      const text = `send hold timer expired: the peer took no data for ${timers.sendHoldSeconds} s (RFC 9687)`
+      this.#apply('sendHoldTimerExpires', { kind: 'send-hold-timer', code: 8, subcode: 0, text })
     }
-    if (this.#keepaliveAtMs <= nowMs) this.#apply('keepaliveTimerExpires', 'keepalive timer')
-    if (this.#connectRetryAtMs <= nowMs) this.#apply('connectRetryTimerExpires', 'connect retry timer expired')
+    if (timers.keepaliveAtMs <= nowMs) this.#apply('keepaliveTimerExpires', 'keepalive timer')
+    if (timers.connectRetryAtMs <= nowMs) this.#apply('connectRetryTimerExpires', 'connect retry timer expired')
   }
 
   /** UPDATEs were handed to the socket: the next KEEPALIVE can wait (RFC 4271 §8.2.2, Established, event 27). */
   updatesSent(nowMs: number): void {
-    if (this.#state === 'Established' && this.#keepaliveMs > 0) this.#keepaliveAtMs = this.#nextKeepalive(nowMs)
+    if (this.#state === 'Established') this.#timers.restartKeepalive(nowMs)
   }
 
   /** A KEEPALIVE out of turn: finds out whether the other end of a quiet connection still knows it. */
@@ -196,25 +182,20 @@ export class Session {
 
   /** The socket holds octets that the peer has not taken; `progress`: it took some since the last call (RFC 9687 §3.1). */
   outputPending(progress: boolean, nowMs: number): void {
-    if (this.#state !== 'Established') return
-    if (progress || this.#sendHoldAtMs === NEVER) this.#sendHoldAtMs = nowMs + sendHoldMs(this.#holdMs / 1000)
+    if (this.#state === 'Established') this.#timers.outputPending(progress, nowMs)
   }
 
   outputTaken(): void {
-    this.#sendHoldAtMs = NEVER
+    this.#timers.sendHoldAtMs = NEVER
   }
 
   /** We stop reading from the peer: its hold timer stands still until we read again. */
   pauseHold(nowMs: number): void {
-    if (this.#holdLeftMs >= 0 || this.#holdAtMs === NEVER) return
-    this.#holdLeftMs = Math.max(0, this.#holdAtMs - nowMs)
-    this.#holdAtMs = NEVER
+    this.#timers.pauseHold(nowMs)
   }
 
   resumeHold(nowMs: number): void {
-    if (this.#holdLeftMs < 0) return
-    this.#holdAtMs = nowMs + this.#holdLeftMs
-    this.#holdLeftMs = -1
+    this.#timers.resumeHold(nowMs)
   }
 
   readonly #onMessage = (buffer: Uint8Array, start: number, end: number, type: number): void => {
@@ -225,7 +206,7 @@ export class Session {
           this.#unexpected('updateReceived', type)
           return
         }
-        this.#restartHold()
+        this.#timers.restartHold(this.#nowMs)
         this.#options.onUpdate(buffer, start, end)
         return
       }
@@ -251,7 +232,7 @@ export class Session {
           this.#unexpected('routeRefreshReceived', type)
           return
         }
-        this.#restartHold()
+        this.#timers.restartHold(this.#nowMs)
         this.#refresh(buffer, start, end)
         return
     }
@@ -311,7 +292,8 @@ export class Session {
     this.#outputs.push({ type: 'state', from, to: cell.next, reason: why.text })
     for (const action of cell.actions) this.#act(action, given, fsmErrorData)
     if (cell.next === 'Idle') {
-      this.#clearTimers()
+      this.#timers.stopForConnection()
+      this.#timers.connectRetryAtMs = NEVER
       this.#outputs.push({ type: 'down', reason: why, wasEstablished: from === 'Established' })
     }
   }
@@ -320,11 +302,10 @@ export class Session {
     switch (action) {
       case 'start connectRetry':
         // A connection that the peer opened is never dialled again from here.
-        if (this.direction === 'out')
-          this.#connectRetryAtMs = this.#nowMs + jitterAround(this.#options.connectRetryMs, this.#options.random)
+        if (this.direction === 'out') this.#timers.startConnectRetry(this.#options.connectRetryMs, this.#nowMs)
         return
       case 'stop connectRetry':
-        this.#connectRetryAtMs = NEVER
+        this.#timers.connectRetryAtMs = NEVER
         return
       case 'dial':
         this.#outputs.push({ type: 'connect' })
@@ -333,21 +314,21 @@ export class Session {
         this.#send(encodeOpen(localOpen(this.#options)), MessageType.OPEN)
         return
       case 'start large hold':
-        this.#holdAtMs = this.#nowMs + LARGE_HOLD_MS
+        this.#timers.startLargeHold(this.#nowMs)
         return
       case 'negotiate':
         this.#negotiate()
         return
       case 'send KEEPALIVE':
         this.#send(KEEPALIVE_BYTES, MessageType.KEEPALIVE)
-        this.#keepaliveAtMs = this.#nextKeepalive(this.#nowMs)
+        this.#timers.restartKeepalive(this.#nowMs)
         return
       case 'start hold and keepalive':
-        this.#keepaliveAtMs = this.#nextKeepalive(this.#nowMs)
-        this.#restartHold()
+        this.#timers.restartKeepalive(this.#nowMs)
+        this.#timers.restartHold(this.#nowMs)
         return
       case 'restart hold':
-        this.#restartHold()
+        this.#timers.restartHold(this.#nowMs)
         return
       case 'established':
         this.#counters.establishedCount++
@@ -377,7 +358,7 @@ export class Session {
       case 'close':
       case 'reset':
         this.#framer.stop()
-        this.#holdAtMs = this.#keepaliveAtMs = this.#sendHoldAtMs = NEVER
+        this.#timers.stopForConnection()
         this.#outputs.push({ type: 'close', reset: action === 'reset' })
         return
       default:
@@ -387,19 +368,8 @@ export class Session {
 
   #negotiate(): void {
     const { holdTimeSeconds, keepaliveSeconds } = this.#negotiated!
-    this.#holdMs = holdTimeSeconds * 1000
-    this.#keepaliveMs = keepaliveSeconds * 1000
+    this.#timers.setNegotiated(holdTimeSeconds, keepaliveSeconds)
     this.#outputs.push({ type: 'open', open: this.#open! })
-  }
-
-  #restartHold(): void {
-    const atMs = this.#holdMs === 0 ? NEVER : this.#nowMs + this.#holdMs
-    if (this.#holdLeftMs >= 0) this.#holdLeftMs = this.#holdMs
-    else this.#holdAtMs = atMs
-  }
-
-  #nextKeepalive(nowMs: number): number {
-    return this.#keepaliveMs === 0 ? NEVER : nowMs + jitterDown(this.#keepaliveMs, this.#options.random)
   }
 
   #send(bytes: Uint8Array, type: number): void {
@@ -410,11 +380,6 @@ export class Session {
 
   #notify(code: number, subcode: number, data: Uint8Array): void {
     this.#send(encodeNotification(code, subcode, data), MessageType.NOTIFICATION)
-  }
-
-  #clearTimers(): void {
-    this.#connectRetryAtMs = this.#holdAtMs = this.#keepaliveAtMs = this.#sendHoldAtMs = NEVER
-    this.#holdLeftMs = -1
   }
 }
 
