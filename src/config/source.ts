@@ -5,7 +5,18 @@
  * `${NAME}` and `${NAME:-default}` are replaced inside values only, after the structure is known, so that a variable can never add a key;
  * `$${` stands for a literal `${`. Limits below keep hostile files (alias bombs, nesting) from costing more than reading them.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml'
 import type { ConfigProblem } from './types.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -70,6 +81,7 @@ class Source {
   readonly document: Document
   readonly lines: LineCounter
   readonly file: string
+  private readonly pairs = new Map<YAMLMap, Map<unknown, Pair>>()
   constructor(document: Document, lines: LineCounter, file: string) {
     this.document = document
     this.lines = lines
@@ -111,7 +123,7 @@ class Source {
       let child: unknown
       let childKey: number | undefined
       if (isMap(node)) {
-        const pair = node.items.find((item) => keyText(item.key) === part)
+        const pair = this.pairsOf(node).get(part)
         if (pair === undefined) break
         child = pair.value
         childKey = startOf(pair.key)
@@ -124,6 +136,20 @@ class Source {
       depth++
     }
     return { node, offset, keyOffset, depth }
+  }
+
+  /** First pair of each key; kept, so that a problem in each of many keys does not cost their square. */
+  private pairsOf(map: YAMLMap): ReadonlyMap<unknown, Pair> {
+    let pairs = this.pairs.get(map)
+    if (pairs === undefined) {
+      pairs = new Map()
+      for (const pair of map.items) {
+        const key = keyText(pair.key)
+        if (!pairs.has(key)) pairs.set(key, pair)
+      }
+      this.pairs.set(map, pairs)
+    }
+    return pairs
   }
 
   resolve(node: unknown): unknown {
