@@ -1,4 +1,4 @@
-/** Started by kernel.test.ts as a user without privileges: prints why the FIB cannot start. */
+/** Started by kernel.test.ts without CAP_NET_ADMIN: prints why the FIB cannot start. */
 import { createFib } from '../../src/fib/fib.js'
 import { BASE } from './support.js'
 
