@@ -38,6 +38,7 @@ export class Segment {
     t.teardown(() => this.close())
     // Daemons that give up root have to reach their files.
     chmodSync(this.#dir, 0o755)
+    process.once('exit', () => rmSync(this.#dir, { recursive: true, force: true }))
     this.#switch = makeNetns(this.#scope, 'interop-switch')
     this.#switch.ip('link add br0 type bridge forward_delay 0')
     this.#switch.ip('link set br0 up')
