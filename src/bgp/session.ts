@@ -20,7 +20,7 @@ import { acceptOpen, localOpen, type OpenSettings } from './open-check.js'
 import { describeNotification, downKind, messageName } from './reason.js'
 import { SessionTimers } from './session-timers.js'
 import type { DownReason, PeerCounters, SessionState } from './session-types.js'
-import type { Random } from './timers.js'
+import { LARGE_HOLD_MS, type Random } from './timers.js'
 import { Framer } from './wire/framer.js'
 
 export interface SessionOptions extends OpenSettings {
@@ -158,7 +158,7 @@ export class Session {
     this.#nowMs = nowMs
     const timers = this.#timers
     if (timers.holdAtMs <= nowMs) {
-      const text = `hold timer expired: nothing received for ${timers.holdSeconds} s`
+      const text = `hold timer expired: nothing received for ${timers.holdSeconds || LARGE_HOLD_MS / 1000} s`
       this.#apply('holdTimerExpires', { kind: 'hold-timer', code: 4, subcode: 0, text })
     }
     if (timers.sendHoldAtMs <= nowMs) {
@@ -325,7 +325,8 @@ export class Session {
         return
       case 'start hold and keepalive':
         this.#timers.restartKeepalive(this.#nowMs)
-        this.#timers.restartHold(this.#nowMs)
+        // Hold time 0 counts from Established on: until then the large one keeps a peer that says no more from staying for ever.
+        if (this.#timers.holdSeconds > 0) this.#timers.restartHold(this.#nowMs)
         return
       case 'restart hold':
         this.#timers.restartHold(this.#nowMs)

@@ -108,6 +108,13 @@ t.test('hold time 0: no keepalive and no hold timer, ever', async (t) => {
   }
 })
 
+t.test('hold time 0: a peer that stays in OpenConfirm is gone after 240 s', async (t) => {
+  const one = given.openConfirm({ holdTimeSeconds: 0 })
+  t.equal(one.nextDeadlineMs(), 240_000)
+  one.handleTimeout(240_000)
+  t.same(did(one), ['3 0400', 'close'])
+})
+
 t.test('Established: keepalives go out at their interval, UPDATEs of ours put them off', async (t) => {
   const one = given.established()
   one.handleTimeout(29_999)
