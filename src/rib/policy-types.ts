@@ -24,7 +24,15 @@ export interface CompiledPolicy {
    */
   evaluateAttributes(attributes: PathAttributes, family: Family, source: PolicySource): number
   /** Second half. w0..w3: address as big-endian u32 words (IPv4 uses w0 alone). No allocation on the hot path: verdicts are interned. */
-  evaluatePrefix(candidates: number, family: Family, w0: number, w1: number, w2: number, w3: number, length: number): PolicyVerdict
+  evaluatePrefix(
+    candidates: number,
+    family: Family,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+    length: number,
+  ): PolicyVerdict
 }
 
 /** Interned per compiled policy: equal verdicts are the same object. */
