@@ -10,7 +10,8 @@ host() {
   local script folder status
   script=$(readlink -f "$1")
   folder=$(readlink -f "$2")
-  timeout "${UML_SECONDS:-120}" linux.uml mem="${UML_MEMORY:-768M}" \
+  # It keeps a control socket below HOME.
+  HOME=$folder timeout "${UML_SECONDS:-120}" linux.uml mem="${UML_MEMORY:-768M}" \
     root=/dev/root rootfstype=hostfs rootflags=/ ro init="$(readlink -f "$0")" \
     con0=fd:0,fd:1 con=null quiet loglevel=1 uml_script="$script" uml_folder="$folder" \
     </dev/null >"$folder/console.log" 2>&1
