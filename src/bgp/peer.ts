@@ -13,15 +13,16 @@ import type { Family } from '../net/family.js'
 import { familyRow } from '../net/family.js'
 import type { Backoff } from './backoff.js'
 import type { Clock } from './clock.js'
-import { type Direction, survivor } from './collision.js'
+import type { Direction, Speaker } from './collision.js'
 import { NO_DATA, NotificationError, unreachable } from './errors.js'
 import { History } from './history.js'
 import type { Dial, Link } from './link.js'
-import { MessageType, type Negotiated, type OpenMessage } from './message/message.js'
+import { MessageType, type Negotiated } from './message/message.js'
 import { encodeNotification } from './message/notification.js'
 import { encodeRouteRefresh } from './message/route-refresh.js'
 import { countUpdates, shutdownData } from './outgoing.js'
 import { type ConnectionOwner, PeerConnection, type PeerOutput } from './peer-connection.js'
+import { PeerConnections } from './peer-connections.js'
 import { isProtocolError, refusesCapabilities } from './reason.js'
 import {
   type DownReason,
@@ -74,10 +75,7 @@ export class Peer implements Wakeable {
   #started = false
   /** The peer answered our capabilities with 2/4: the next OPEN has none (RFC 5492 §3). */
   #withoutCapabilities = false
-  #out: PeerConnection | null = null
-  #in: PeerConnection | null = null
-  /** The Established one. */
-  #current: PeerConnection | null = null
+  readonly #connections = new PeerConnections()
   #establishedAtMs = 0
   #probedAtMs = Number.NEGATIVE_INFINITY
   #retryAtMs = NEVER
@@ -102,10 +100,10 @@ export class Peer implements Wakeable {
       }),
       sessionOutput: (connection, output) => this.#sessionOutput(connection, output),
       update: (connection, buffer, start, end) => {
-        if (this.#current === connection) context.events.update(this, buffer, start, end)
+        if (this.#connections.current === connection) context.events.update(this, buffer, start, end)
       },
       drained: (connection) => {
-        if (this.#current === connection) context.events.drained(this)
+        if (this.#connections.current === connection) context.events.drained(this)
       },
       reschedule: () => this.#reschedule(),
     }
@@ -153,17 +151,17 @@ export class Peer implements Wakeable {
 
   /** Of the Established session, else null. */
   get negotiated(): Negotiated | null {
-    return this.#current?.session.negotiated ?? null
+    return this.#connections.current?.session.negotiated ?? null
   }
 
   /** Our address of the Established connection. */
   get localAddress(): string | null {
-    return this.#current?.link?.localAddress ?? null
+    return this.#connections.current?.link?.localAddress ?? null
   }
 
   /** Octets given to the socket of the Established session that the kernel has not taken. */
   get pendingOctets(): number {
-    return this.#current?.link?.pendingOctets ?? 0
+    return this.#connections.current?.link?.pendingOctets ?? 0
   }
 
   /** Starts to connect, or to wait for the peer. Once, by the owner. */
@@ -180,24 +178,24 @@ export class Peer implements Wakeable {
    * is down. KEEPALIVEs wait behind what is given: keep it to a few hundred kilobytes. `updates`: how many messages, when known.
    */
   send(chunks: readonly Uint8Array[], onTaken: () => void, updates = countUpdates(chunks)): void {
-    const connection = this.#current
+    const connection = this.#connections.current
     if (connection === null) return
     for (const chunk of chunks) this.counters.octetsSent += chunk.length
     this.counters.sent[MessageType.UPDATE]! += updates
     connection.writeUpdates(chunks, () => {
-      if (this.#current === connection) onTaken()
+      if (this.#connections.current === connection) onTaken()
     })
     this.#reschedule()
   }
 
   /** Ends the session with this NOTIFICATION (max-prefix 6/1, out of resources 6/8). May be called from inside an event. */
   fail(error: NotificationError): void {
-    this.#each((connection) => connection.session.fail(error, this.#now()))
+    this.#connections.each((connection) => connection.session.fail(error, this.#now()))
   }
 
   /** False: not Established, or not negotiated. */
   sendRouteRefresh(family: Family): boolean {
-    const connection = this.#current
+    const connection = this.#connections.current
     const negotiated = this.negotiated
     if (connection === null || negotiated === null) return false
     if (!negotiated.routeRefresh || !negotiated.families.includes(family)) return false
@@ -211,13 +209,13 @@ export class Peer implements Wakeable {
 
   /** Stops reading from the peer (back pressure). Its hold timer stands still. */
   pauseReading(): void {
-    this.#current?.link?.pause()
-    this.#current?.session.pauseHold(this.#now())
+    this.#connections.current?.link?.pause()
+    this.#connections.current?.session.pauseHold(this.#now())
   }
 
   resumeReading(): void {
-    this.#current?.link?.resume()
-    this.#current?.session.resumeHold(this.#now())
+    this.#connections.current?.link?.resume()
+    this.#connections.current?.session.resumeHold(this.#now())
     this.#reschedule()
   }
 
@@ -258,8 +256,10 @@ export class Peer implements Wakeable {
       if (config.shutdown) this.down('')
       else this.up()
     } else if (config.passive !== before.passive) {
-      if (config.passive && this.#out !== null && this.#out !== this.#current) {
-        this.#stop(this.#out, new NotificationError(6, 6, 'the neighbor is passive now'))
+      const { dialled, current } = this.#connections
+      if (config.passive && dialled !== null && dialled !== current) {
+        dialled.session.stop(new NotificationError(6, 6, 'the neighbor is passive now'), this.#now())
+        dialled.drain()
       }
       this.#tryAt(this.#now())
       this.#refreshState('configuration changed')
@@ -269,11 +269,12 @@ export class Peer implements Wakeable {
 
   /** New settings that need a new session (Cease 6/6). `keys`: which ones. */
   reset(config: NeighborConfig, keys: readonly string[]): void {
+    // What the operator said by hand stays, unless the file says something new.
+    if (config.shutdown !== this.#config.shutdown) this.#adminDown = config.shutdown
     this.#config = config
     this.#withoutCapabilities = false
     this.#backoff.clear()
     this.#stopAll(new NotificationError(6, 6, `configuration changed: ${keys.join(', ')}`))
-    this.#adminDown = config.shutdown
     this.#soon(SOON_MS, 'configuration changed')
   }
 
@@ -297,7 +298,7 @@ export class Peer implements Wakeable {
       refuse(link, 6, 5)
       return false
     }
-    const current = this.#current
+    const current = this.#connections.current
     if (current !== null) {
       refuse(link, 6, 7)
       // The peer may have lost the old connection without our knowing: its kernel answers a KEEPALIVE with a RST then.
@@ -307,18 +308,15 @@ export class Peer implements Wakeable {
       current.drain()
       return false
     }
-    const earlier = this.#in
     const connection = this.#newConnection('in')
-    this.#in = connection
-    if (earlier !== null) this.#collide(earlier, 'the peer opened another connection')
+    this.#connections.accept(connection, nowMs)
     connection.session.start(nowMs)
     connection.attach(link)
     return true
   }
 
   onDeadline(nowMs: number): void {
-    this.#out?.onDeadline(nowMs)
-    this.#in?.onDeadline(nowMs)
+    this.#connections.onDeadline(nowMs)
     if (this.#retryAtMs <= nowMs) this.#connect(nowMs)
     this.#reschedule()
   }
@@ -329,14 +327,18 @@ export class Peer implements Wakeable {
 
   #connect(nowMs: number): void {
     this.#retryAtMs = NEVER
-    if (this.#out !== null || this.#current !== null || !this.#dials()) return
+    if (!this.#dials()) {
+      this.#refreshState('waiting for the peer to connect')
+      return
+    }
+    if (!this.#connections.noneOfOurs) return
     // A connection of the peer is about to be Established: not another one beside it.
-    if (this.#in?.state === 'OpenConfirm') {
+    if (this.#connections.accepted?.state === 'OpenConfirm') {
       this.#tryAt(nowMs + this.#config.connectRetryMs)
       return
     }
     const connection = this.#newConnection('out')
-    this.#out = connection
+    this.#connections.dialled = connection
     connection.session.start(nowMs, this.#backoff.untilMs > 0 ? 'idleHoldTimerExpires' : 'automaticStart')
     connection.drain()
   }
@@ -345,14 +347,21 @@ export class Peer implements Wakeable {
     return this.#started && !this.#removed && !this.#adminDown && !this.#config.passive && !this.dynamic
   }
 
+  /** A peer that we do not dial is woken at the end of its back-off, to show that it may come again. */
   #tryAt(atMs: number): void {
-    this.#retryAtMs = this.#dials() ? Math.max(atMs, this.#backoff.untilMs) : NEVER
+    const { untilMs } = this.#backoff
+    if (this.#dials()) this.#retryAtMs = Math.max(atMs, untilMs)
+    else this.#retryAtMs = !this.#adminDown && untilMs > this.#now() ? untilMs : NEVER
   }
 
   #soon(delayMs: number, reason: string): void {
-    if (this.#out === null && this.#current === null) this.#tryAt(this.#now() + delayMs)
+    if (this.#connections.noneOfOurs) this.#tryAt(this.#now() + delayMs)
     this.#refreshState(reason)
     this.#reschedule()
+  }
+
+  #local(): Speaker {
+    return { bgpId: this.#context.routerId, asn: this.#config.localAsn }
   }
 
   #newConnection(direction: Direction): PeerConnection {
@@ -379,13 +388,13 @@ export class Peer implements Wakeable {
         this.#sessionState(connection, output.to, output.reason)
         return
       case 'open':
-        this.#resolveCollision(connection, output.open)
+        this.#connections.resolveCollision(connection, this.#local(), output.open, this.#now())
         return
       case 'established':
         if (connection.session.state === 'Established') this.#establish(connection, output.negotiated)
         return
       case 'refresh':
-        if (this.#current === connection) this.#context.events.routeRefresh(this, output.family)
+        if (this.#connections.current === connection) this.#context.events.routeRefresh(this, output.family)
         return
       case 'down':
         this.#sessionDown(connection, output.reason)
@@ -405,41 +414,23 @@ export class Peer implements Wakeable {
     if (to === 'Active' && from !== 'Idle') this.#lastReason = reason
     // The connection that the peer opened is already there.
     if (connection.session.direction === 'in' && from === 'Idle') return
-    if (connection === this.#in && to === 'Active' && from === 'OpenSent') this.#forget(connection)
+    if (connection === this.#connections.accepted && to === 'Active' && from === 'OpenSent')
+      this.#connections.forget(connection)
     this.#refreshState(reason)
     this.#goneIfDynamic()
   }
 
-  /** RFC 4271 §6.8, when a connection reaches OpenConfirm. */
-  #resolveCollision(connection: PeerConnection, open: OpenMessage): void {
-    const other = connection === this.#out ? this.#in : this.#out
-    if (other === null || other.state !== 'OpenConfirm') return
-    const local = { bgpId: this.#context.routerId, asn: this.#config.localAsn }
-    const stays = survivor(local, { bgpId: open.bgpId, asn: open.asn })
-    const loser = connection.session.direction === stays ? other : connection
-    this.#collide(loser, 'connection collision: the other connection stays (RFC 4271 §6.8)')
-  }
-
-  #collide(loser: PeerConnection, text: string): void {
-    loser.session.collisionDump(text, this.#now())
-    loser.drain()
-  }
-
   #establish(connection: PeerConnection, negotiated: Negotiated): void {
-    const other = connection === this.#out ? this.#in : this.#out
-    this.#current = connection
     this.#establishedAtMs = this.#now()
     this.#retryAtMs = NEVER
-    if (other !== null) this.#collide(other, 'connection collision: the other connection is Established')
+    this.#connections.establish(connection, this.#establishedAtMs)
     this.#context.events.established(this, negotiated)
   }
 
   #sessionDown(connection: PeerConnection, reason: DownReason): void {
     const nowMs = this.#now()
-    const wasCurrent = this.#current === connection
-    this.#forget(connection)
+    const wasCurrent = this.#connections.forget(connection)
     if (wasCurrent) {
-      this.#current = null
       this.counters.droppedCount++
       this.#backoff.sessionEnded(nowMs - this.#establishedAtMs)
     }
@@ -449,7 +440,7 @@ export class Peer implements Wakeable {
     }
     if (refusesCapabilities(reason)) this.#withoutCapabilities = true
     if (reason.kind !== 'collision') this.#lastReason = reason.text
-    if (this.#out === null && this.#current === null) {
+    if (this.#connections.noneOfOurs) {
       this.#tryAt(nowMs + jitterAround(this.#config.connectRetryMs, this.#context.random))
     }
     this.#refreshState(reason.text)
@@ -457,33 +448,15 @@ export class Peer implements Wakeable {
     this.#goneIfDynamic()
   }
 
-  #forget(connection: PeerConnection): void {
-    if (this.#out === connection) this.#out = null
-    if (this.#in === connection) this.#in = null
-  }
-
   #goneIfDynamic(): void {
-    if (!this.dynamic || this.#removed || this.#adminDown || this.#in !== null) return
+    if (!this.dynamic || this.#removed || this.#adminDown || this.#connections.accepted !== null) return
     this.#removed = true
     this.#context.clock.cancel(this)
     this.#context.dynamicGone(this)
   }
 
   #stopAll(error: NotificationError): void {
-    this.#each((connection) => connection.session.stop(error, this.#now()))
-  }
-
-  #stop(connection: PeerConnection, error: NotificationError): void {
-    connection.session.stop(error, this.#now())
-    connection.drain()
-  }
-
-  #each(end: (connection: PeerConnection) => void): void {
-    for (const connection of [this.#out, this.#in]) {
-      if (connection === null) continue
-      end(connection)
-      connection.drain()
-    }
+    this.#connections.each((connection) => connection.session.stop(error, this.#now()))
   }
 
   /** The peer is where its farthest connection is; without one it waits (Active: for the peer; Idle: for its time, or for `up`). */
@@ -499,8 +472,8 @@ export class Peer implements Wakeable {
   }
 
   #computeState(): SessionState {
-    const rank = Math.max(rankOf(this.#out), rankOf(this.#in))
-    if (rank > 0) return STATES[rank]!
+    const farthest = this.#connections.farthest
+    if (farthest !== 'Idle') return farthest
     const waits = this.#config.passive || this.dynamic
     if (!waits || this.#adminDown || this.#removed || !this.#started) return 'Idle'
     return this.#now() < this.#backoff.untilMs ? 'Idle' : 'Active'
@@ -508,18 +481,8 @@ export class Peer implements Wakeable {
 
   #reschedule(): void {
     if (this.#removed) return
-    let atMs = this.#retryAtMs
-    for (const connection of [this.#out, this.#in]) {
-      if (connection !== null) atMs = Math.min(atMs, connection.nextDeadlineMs)
-    }
-    this.#context.clock.schedule(this, atMs)
+    this.#context.clock.schedule(this, Math.min(this.#retryAtMs, this.#connections.nextDeadlineMs))
   }
-}
-
-const STATES: readonly SessionState[] = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established']
-
-function rankOf(connection: PeerConnection | null): number {
-  return connection === null ? 0 : STATES.indexOf(connection.state)
 }
 
 /** An unwanted connection: told why, and closed, before anything of it is read. */

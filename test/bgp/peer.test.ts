@@ -144,6 +144,8 @@ t.test('protocol errors: 5 s, doubled up to 60 s, also across Established; meanw
     const raw = network.connect(B, A)
     clock.run()
     t.same(bodies(raw.received), ['3 0605'], 'refused while it pays')
+    clock.advance(Math.max(0, peerOfA.backoffUntilMs - clock.now()))
+    t.not(peerOfA.state, 'Idle', 'and shown as waiting once it has paid')
     while (peerOfA.state !== 'Established') clock.advance(100)
     gaps.push(Math.round((clock.now() - downAt) / 1000))
     t.equal(b.only('established').length, i + 2)
