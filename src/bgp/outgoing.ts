@@ -2,7 +2,9 @@
  * Small things about outgoing messages.
  */
 import { NO_DATA } from './errors.js'
+import type { Link } from './link.js'
 import { HEADER_OCTETS } from './message/message.js'
+import { encodeNotification } from './message/notification.js'
 
 /** How many messages lie in chunks of whole messages. */
 export function countUpdates(chunks: readonly Uint8Array[]): number {
@@ -23,4 +25,10 @@ export function shutdownData(text: string): Uint8Array {
   const { written } = new TextEncoder().encodeInto(text, encoded.subarray(1))
   encoded[0] = written
   return encoded.slice(0, 1 + written)
+}
+
+/** An unwanted connection: told why, and closed, before anything of it is read. */
+export function refuse(link: Link, code: number, subcode: number, data: Uint8Array = NO_DATA): void {
+  link.write([encodeNotification(code, subcode, data)], null)
+  link.end()
 }

@@ -14,13 +14,12 @@ import { familyRow } from '../net/family.js'
 import type { Backoff } from './backoff.js'
 import type { Clock } from './clock.js'
 import type { Direction, Speaker } from './collision.js'
-import { NO_DATA, NotificationError, unreachable } from './errors.js'
+import { NotificationError, unreachable } from './errors.js'
 import { History } from './history.js'
 import type { Dial, Link } from './link.js'
 import { MessageType, type Negotiated } from './message/message.js'
-import { encodeNotification } from './message/notification.js'
 import { encodeRouteRefresh } from './message/route-refresh.js'
-import { countUpdates, shutdownData } from './outgoing.js'
+import { countUpdates, refuse, shutdownData } from './outgoing.js'
 import { type ConnectionOwner, PeerConnection, type PeerOutput } from './peer-connection.js'
 import { PeerConnections } from './peer-connections.js'
 import { isProtocolError, refusesCapabilities } from './reason.js'
@@ -483,12 +482,6 @@ export class Peer implements Wakeable {
     if (this.#removed) return
     this.#context.clock.schedule(this, Math.min(this.#retryAtMs, this.#connections.nextDeadlineMs))
   }
-}
-
-/** An unwanted connection: told why, and closed, before anything of it is read. */
-export function refuse(link: Link, code: number, subcode: number, data: Uint8Array = NO_DATA): void {
-  link.write([encodeNotification(code, subcode, data)], null)
-  link.end()
 }
 
 /** After `clear` or a changed configuration. */

@@ -6,8 +6,7 @@
  * Timers are deadlines that are looked at in `handleTimeout`: receiving a message costs one store. All times are monotonic milliseconds.
  * A handler may end the session from inside its call (`fail`), or throw NotificationError; nothing further is delivered then.
  */
-
-import { type Family, familyOf } from '../net/family.js'
+import { familyOf } from '../net/family.js'
 import type { Direction } from './collision.js'
 import { NO_DATA, NotificationError, unreachable } from './errors.js'
 import { type FsmAction, type FsmEvent, fsmCell } from './fsm.js'
@@ -16,35 +15,15 @@ import { MAX_MESSAGE_OCTETS, MessageType, type Negotiated, type OpenMessage } fr
 import { decodeNotification, encodeNotification } from './message/notification.js'
 import { decodeOpen, encodeOpen } from './message/open.js'
 import { decodeRouteRefresh } from './message/route-refresh.js'
-import { acceptOpen, localOpen, type OpenSettings } from './open-check.js'
+import { acceptOpen, localOpen } from './open-check.js'
 import { describeNotification, downKind, messageName } from './reason.js'
+import { eventOf, explain, hasConnection, type SessionOptions, type SessionOutput } from './session-io.js'
 import { SessionTimers } from './session-timers.js'
 import type { DownReason, PeerCounters, SessionState } from './session-types.js'
-import { LARGE_HOLD_MS, type Random } from './timers.js'
+import { LARGE_HOLD_MS } from './timers.js'
 import { Framer } from './wire/framer.js'
 
-export interface SessionOptions extends OpenSettings {
-  readonly direction: Direction
-  readonly connectRetryMs: number
-  /** Counted here; may be shared by the connections of one peer. */
-  readonly counters: PeerCounters
-  readonly random: Random
-  /** A whole UPDATE at buffer[start, end), header included. May throw NotificationError. */
-  readonly onUpdate: (buffer: Uint8Array, start: number, end: number) => void
-}
-
-export type SessionOutput =
-  | { readonly type: 'connect' }
-  | { readonly type: 'send'; readonly bytes: Uint8Array }
-  /** End the connection (or the attempt); `reset`: at once, else after what was sent. */
-  | { readonly type: 'close'; readonly reset: boolean }
-  | { readonly type: 'state'; readonly from: SessionState; readonly to: SessionState; readonly reason: string }
-  /** The peer's OPEN was accepted: time for collision detection. */
-  | { readonly type: 'open'; readonly open: OpenMessage }
-  | { readonly type: 'established'; readonly negotiated: Negotiated }
-  | { readonly type: 'refresh'; readonly family: Family }
-  /** The session is Idle again. */
-  | { readonly type: 'down'; readonly reason: DownReason; readonly wasEstablished: boolean }
+export type { SessionOptions, SessionOutput } from './session-io.js'
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -59,7 +38,6 @@ export class Session {
   #outputs: SessionOutput[] = []
   /** Time of the call being served. */
   #nowMs = 0
-
   readonly #timers: SessionTimers
 
   constructor(options: SessionOptions) {
@@ -385,28 +363,3 @@ export class Session {
 }
 
 const NO_OUTPUTS: readonly SessionOutput[] = Object.freeze([])
-
-function hasConnection(state: SessionState): boolean {
-  return state === 'OpenSent' || state === 'OpenConfirm' || state === 'Established'
-}
-
-/** Which event a fault is (RFC 4271 §8.1.5; a reached limit is AutomaticStop, §8.1.2). */
-function eventOf(error: NotificationError): FsmEvent {
-  if (error.code === 1) return 'headerError'
-  if (error.code === 2) return 'openError'
-  return error.code === 6 ? 'automaticStop' : 'updateError'
-}
-
-/** The reason as a value; an FSM error of this transition is the reason itself. */
-function explain(actions: readonly FsmAction[], reason: DownReason | string, from: SessionState): DownReason {
-  const fsmError = actions.find((action) => action.startsWith('send 5/'))
-  if (fsmError === undefined) return typeof reason === 'string' ? { kind: 'notification-sent', text: reason } : reason
-  const subcode = Number(fsmError.slice(-1))
-  const what = typeof reason === 'string' ? reason : reason.text
-  return {
-    kind: 'notification-sent',
-    code: 5,
-    subcode,
-    text: `sent ${describeNotification(5, subcode, NO_DATA)}: ${what} in ${from}`,
-  }
-}
