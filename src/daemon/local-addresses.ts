@@ -4,6 +4,8 @@
 import { networkInterfaces } from 'node:os'
 import { formatAddress, parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
+import { addressInPrefix, parsePrefix } from '../net/prefix.js'
+import type { Subnet } from '../reflector/reflect.js'
 
 /** Canonical text of all addresses of this machine. */
 export function ownAddresses(): ReadonlySet<string> {
@@ -28,6 +30,21 @@ export function selfNextHop(localAddress: string, family: Family): Uint8Array | 
     return fitting.find((address) => !isLinkLocal(address)) ?? fitting[0] ?? null
   }
   return local.length === wanted ? local : null
+}
+
+/** The subnet of the interface that holds our end of a session, when the peer is in it too and the family is that of the session; else null. */
+export function sharedSubnet(localAddress: string, peerAddress: string, family: Family): Subnet | null {
+  const local = parseAddress(withoutZone(localAddress))
+  const peer = parseAddress(withoutZone(peerAddress))
+  if (local.length !== (family === Family.IPV4_UNICAST ? 4 : 16) || isLinkLocal(local)) return null
+  for (const list of Object.values(networkInterfaces())) {
+    for (const { address, cidr } of list ?? []) {
+      if (cidr === null || Buffer.compare(parseAddress(withoutZone(address)), local) !== 0) continue
+      const subnet = parsePrefix(cidr)
+      if (addressInPrefix(peer, subnet)) return { address: subnet.address, length: subnet.length }
+    }
+  }
+  return null
 }
 
 export function withoutZone(address: string): string {

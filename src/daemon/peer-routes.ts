@@ -17,7 +17,7 @@ import { AdjRibIn } from '../rib/adj-rib-in.js'
 import type { Rib } from '../rib/rib.js'
 import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
 import type { Engine } from './engine.js'
-import { selfNextHop, withoutZone } from './local-addresses.js'
+import { selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
 import type { Policies } from './policies.js'
 
 /** An Established peer in the tables. */
@@ -159,6 +159,10 @@ export class PeerRoutes implements PeerEvents<Peer> {
       as4: negotiated.as4,
       maxMessageOctets: negotiated.maxMessageOctets,
       selfNextHop: peer.localAddress === null ? null : selfNextHop(peer.localAddress, family),
+      sharedSubnet:
+        neighbor.ebgp && !neighbor.nextHopSelf && peer.localAddress !== null
+          ? sharedSubnet(peer.localAddress, peer.address, family)
+          : null,
       nextHopSelf: neighbor.nextHopSelf,
       nextHopKeep: neighbor.nextHopKeep,
       sendCommunities: neighbor.sendCommunities,

@@ -56,7 +56,7 @@ export class Sweep {
     if (this.#waited) return true
     const loaded = (peer: (typeof peers)[number]): boolean => {
       const entry = this.#routes.live.get(peer)
-      return entry !== undefined && entry.negotiated.families.every((family) => entry.source.endOfRib[family] === true)
+      return entry?.negotiated.families.every((family) => entry.source.endOfRib[family]) ?? false
     }
     // Peers of ranges are not known before they come: with ranges alone the wait is bounded by time.
     return peers.some((peer) => !peer.dynamic) && peers.every(loaded)

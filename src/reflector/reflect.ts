@@ -34,9 +34,17 @@ export interface ExportRules {
   readonly clusterId: number
   /** 4 or 16 octets: the session's own address in this family; null where there is none. */
   readonly selfNextHop: Uint8Array | null
+  /** The subnet that an external session runs over; null when it is not known (multihop). Next hops in it stay (RFC 4271 §5.1.3, third party). */
+  readonly sharedSubnet: Subnet | null
   readonly nextHopSelf: boolean
   readonly nextHopKeep: boolean
   readonly sendCommunities: boolean
+}
+
+export interface Subnet {
+  /** 4 or 16 octets. */
+  readonly address: Uint8Array
+  readonly length: number
 }
 
 /** Where the route came from, as far as the outgoing attributes depend on it. */
@@ -68,7 +76,10 @@ function toExternal(
 ): PathAttributes {
   const keepsMed = source.kind === SourceKind.LOCAL || (edits !== null && edits.med !== null)
   const keepsNextHop =
-    rules.nextHopKeep || edits?.nextHop != null || (source.kind === SourceKind.LOCAL && attributes.nextHop !== null)
+    rules.nextHopKeep ||
+    edits?.nextHop != null ||
+    (source.kind === SourceKind.LOCAL && attributes.nextHop !== null) ||
+    (!rules.nextHopSelf && attributes.nextHop !== null && isIn(rules.sharedSubnet, attributes.nextHop))
   return {
     ...attributes,
     asPath: prependAs(attributes.asPath ?? EMPTY, [rules.localAsn]),
@@ -102,6 +113,15 @@ function toInternal(
     originatorId: attributes.originatorId >= 0 ? attributes.originatorId : source.bgpId,
     clusterList: prependCluster(attributes.clusterList, rules.clusterId),
   }
+}
+
+function isIn(subnet: Subnet | null, address: Uint8Array): boolean {
+  if (subnet === null || subnet.address.length !== address.length) return false
+  for (let at = 0, left = subnet.length; left > 0; at++, left -= 8) {
+    const mask = left >= 8 ? 0xff : 0xff << (8 - left)
+    if (((subnet.address[at]! ^ address[at]!) & mask) !== 0) return false
+  }
+  return true
 }
 
 export function prependCluster(list: Uint8Array | null, clusterId: number): Uint8Array {

@@ -132,6 +132,7 @@ export function groupKey(options: ExporterOptions): string {
     `as4=${options.as4}`,
     `max=${options.maxMessageOctets}`,
     `self=${options.selfNextHop === null ? '-' : Buffer.from(options.selfNextHop).toString('hex')}`,
+    `subnet=${options.sharedSubnet === null ? '-' : `${Buffer.from(options.sharedSubnet.address).toString('hex')}/${options.sharedSubnet.length}`}`,
     `nextHopSelf=${options.nextHopSelf}`,
     `nextHopKeep=${options.nextHopKeep}`,
     `communities=${options.sendCommunities}`,

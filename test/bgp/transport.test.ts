@@ -138,6 +138,24 @@ t.test('a busy port and a foreign address are one clear line each, and what list
   t.equal(a.manager.listenAddresses().length, before.length)
 })
 
+t.test('the addresses listened on can change; sessions live on', async (t) => {
+  const { a, b, port, peerOfA } = await twoSpeakers(t)
+  await a.manager.listen([{ address: '127.0.71.4', port: 0 }])
+  t.same(
+    a.manager.listenAddresses().map((one) => one.address),
+    ['127.0.71.4'],
+  )
+  const refused = await new Promise<string | undefined>((resolve) => {
+    connect({ host: '127.0.71.1', port }).on('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+  })
+  t.equal(refused, 'ECONNREFUSED')
+  t.equal(peerOfA.state, 'Established')
+  t.equal(b.only('down').length, 0)
+  await a.manager.listen([{ address: '0.0.0.0', port }])
+  await a.manager.listen([{ address: '127.0.71.1', port }])
+  t.same(a.manager.listenAddresses(), [{ address: '127.0.71.1', port }])
+})
+
 t.test('a refused connection and a foreign sourceAddress are said in words', async (t) => {
   const a = new TestSpeaker({ asn: 64512, routerId: 1 })
   t.teardown(() => a.manager.stop())

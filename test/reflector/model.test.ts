@@ -102,6 +102,7 @@ class World {
         family === Family.IPV4_UNICAST
           ? Uint8Array.from([10, 0, 0, 1])
           : Uint8Array.from([0x20, 1, ...new Array(13).fill(0), 1]),
+      sharedSubnet: null,
       nextHopSelf: peer.nextHopSelf,
       nextHopKeep: false,
       sendCommunities: true,
