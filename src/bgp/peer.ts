@@ -67,6 +67,7 @@ export class Peer implements Wakeable {
   #config: NeighborConfig
   #state: SessionState = 'Idle'
   #stateSinceMs: number
+  #upDownSinceMs: number
   #lastReason = ''
   #adminDown: boolean
   #adminText = ''
@@ -88,7 +89,7 @@ export class Peer implements Wakeable {
     this.#backoff = backoff
     this.#context = context
     this.#adminDown = config.shutdown
-    this.#stateSinceMs = context.clock.now()
+    this.#stateSinceMs = this.#upDownSinceMs = context.clock.now()
     this.#owner = {
       clock: context.clock,
       dial: context.dial,
@@ -123,6 +124,11 @@ export class Peer implements Wakeable {
   /** Monotonic milliseconds, as `performance.now()`. */
   get stateSinceMs(): number {
     return this.#stateSinceMs
+  }
+
+  /** When the peer last became or ceased to be Established, or was made; the same clock. */
+  get upDownSinceMs(): number {
+    return this.#upDownSinceMs
   }
 
   /** Why the last session or attempt ended; empty before that. */
@@ -466,6 +472,7 @@ export class Peer implements Wakeable {
     const nowMs = this.#now()
     this.#state = to
     this.#stateSinceMs = nowMs
+    if (from === 'Established' || to === 'Established') this.#upDownSinceMs = nowMs
     this.#history.add({ atMs: nowMs, from, to, reason })
     this.#context.events.stateChange(this, from, to, reason)
   }

@@ -432,6 +432,8 @@ t.test('a dead peer is tried for ever, and its history keeps what happened befor
   await Promise.race([a.manager.stop(), Promise.resolve()])
   clock.advance(3_600_000)
   t.match(peerOfB.lastReason, /connection refused/)
+  t.ok(clock.now() - peerOfB.upDownSinceMs >= 3_500_000, 'down for an hour')
+  t.ok(clock.now() - peerOfB.stateSinceMs < 10_000, 'in this state for seconds')
   t.ok(b.only('state').length > 1_000)
   t.ok(peerOfB.history.some((entry) => entry.to === 'Established'))
   t.ok(peerOfB.history.length < 20, `${peerOfB.history.length} entries`)
