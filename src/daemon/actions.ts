@@ -2,7 +2,6 @@
 import { type Actions, type AnnounceRequest, ApiError, type ReloadResult } from '../api/types.js'
 import type { PeerManager } from '../bgp/peer-manager.js'
 import type { StaticOriginate } from '../config/types.js'
-import type { Log } from '../log.js'
 import { formatAddress, parseAddress } from '../net/address.js'
 import { parsePrefix } from '../net/prefix.js'
 import type { OwnRoutes } from './own-routes.js'
@@ -11,29 +10,20 @@ import { noSuchNeighbor } from './view-paths.js'
 export interface ActionContext {
   readonly manager: PeerManager
   readonly own: OwnRoutes
-  readonly log: Log
   readonly changed: () => void
   readonly reload: (dryRun: boolean) => Promise<ReloadResult>
 }
 
-export function createActions({ manager, own, log, changed, reload }: ActionContext): Actions {
-  const tell = (action: string, target: string, count: number, result: string): string => {
+export function createActions({ manager, own, changed, reload }: ActionContext): Actions {
+  const tell = (target: string, count: number, result: string): string => {
     if (count === 0) throw noSuchNeighbor(target)
-    const text = count === 1 ? result : `${result} (${count} peers)`
-    log.write('api-action', { action, target, result: text })
-    return text
+    return count === 1 ? result : `${result} (${count} peers)`
   }
   return {
-    neighborUp: (peer) => tell('neighbor up', peer, manager.up(peer), `neighbor ${peer} is brought up`),
+    neighborUp: (peer) => tell(peer, manager.up(peer), `neighbor ${peer} is brought up`),
     neighborDown: (peer, text) =>
-      tell(
-        'neighbor down',
-        peer,
-        manager.down(peer, text),
-        `neighbor ${peer} is down until 'neighbor ${peer} up' or a restart`,
-      ),
-    neighborClear: (peer) =>
-      tell('neighbor clear', peer, manager.clear(peer), `session of neighbor ${peer} is cleared`),
+      tell(peer, manager.down(peer, text), `neighbor ${peer} is down until 'neighbor ${peer} up' or a restart`),
+    neighborClear: (peer) => tell(peer, manager.clear(peer), `session of neighbor ${peer} is cleared`),
     neighborRefresh: (peer) => {
       const peers = manager.find(peer)
       if (peers.length === 0) throw noSuchNeighbor(peer)
@@ -42,13 +32,12 @@ export function createActions({ manager, own, log, changed, reload }: ActionCont
       )
       if (asked.length === 0)
         throw new ApiError(409, `neighbor ${peer} is not Established or did not offer route refresh (RFC 2918)`)
-      return tell('neighbor refresh', peer, peers.length, `asked neighbor ${peer} to send its routes again`)
+      return tell(peer, peers.length, `asked neighbor ${peer} to send its routes again`)
     },
     announce: (request) => {
       const rule = originateRule(request)
       own.announce(rule)
       changed()
-      log.write('api-action', { action: 'announce', target: rule.prefix.text, result: 'announced' })
       return `${rule.prefix.text} is announced until 'withdraw ${rule.prefix.text}' or a restart`
     },
     withdraw: (prefix) => {
@@ -59,7 +48,6 @@ export function createActions({ manager, own, log, changed, reload }: ActionCont
         throw new ApiError(404, `${text} is not announced by this speaker`)
       }
       changed()
-      log.write('api-action', { action: 'withdraw', target: text, result: 'withdrawn' })
       return own.get(text) === undefined
         ? `${text} is withdrawn`
         : `${text} is announced as the configuration says again`

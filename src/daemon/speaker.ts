@@ -82,11 +82,10 @@ export class Speaker {
 
   /** Rejects with an Error of one line: what, where, what to do. */
   async start(): Promise<void> {
-    const { log } = { log: this.#log }
+    const log = this.#log
     const actions = createActions({
       manager: this.#manager,
       own: this.#own,
-      log,
       changed: () => this.#engine.schedule(),
       reload: (dryRun) => this.reload(dryRun),
     })
