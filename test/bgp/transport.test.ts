@@ -56,6 +56,30 @@ t.test('a stop sends Cease 6/2 with its text, and the other end comes back when 
   await b.until('Established again', () => b.only('established').length === 2)
 })
 
+t.test('both ends dial over TCP at once, twenty times: one session each time, and it stays', async (t) => {
+  for (let round = 0; round < 20; round++) {
+    const [a, b] = [round, 100 - round].map((routerId) => new TestSpeaker({ asn: 64512, routerId: routerId + 1 }))
+    await a!.manager.listen([{ address: '127.0.71.11', port: 0 }])
+    await b!.manager.listen([{ address: '127.0.71.12', port: 0 }])
+    const [toA, toB] = [a!, b!].map((speaker) => {
+      const { address, port } = speaker.manager.listenAddresses()[0]!
+      return { address, port, connectRetryMs: 300 }
+    })
+    a!.manager.configure([neighbor({ ...toB!, name: 'b', sourceAddress: toA!.address })])
+    b!.manager.configure([neighbor({ ...toA!, name: 'a', sourceAddress: toB!.address })])
+    const [peerOfA, peerOfB] = [a!.manager.find('b')[0]!, b!.manager.find('a')[0]!]
+    const agree = () => peerOfA.state === 'Established' && peerOfB.state === 'Established'
+    while (!agree()) {
+      await a!.until('Established', () => peerOfA.state === 'Established')
+      await b!.until('Established', () => peerOfB.state === 'Established')
+    }
+    await new Promise<void>((resolve) => peerOfA.send([EMPTY_UPDATE], resolve))
+    await b!.until('the UPDATE', () => b!.only('update').length === 1)
+    t.equal(agree(), true)
+    await Promise.all([a!.manager.stop(), b!.manager.stop()])
+  }
+})
+
 t.test('IPv6', async (t) => {
   const a = new TestSpeaker({ asn: 64512, routerId: 1 })
   const b = new TestSpeaker({ asn: 64513, routerId: 2 })
