@@ -229,11 +229,13 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   detail: { level: 'debug', text: (f) => f.text },
 }
 
-/** Lost sessions warn; the steps of a handshake are of interest for the few configured peers, not for thousands of dynamic ones. */
+/** Lost sessions warn; the steps of a handshake are of interest for the few configured peers, not for thousands of dynamic ones, unless it fails by an error. */
 function sessionLevel(f: LogEventFields['session-state']): WrittenLevel {
   if (f.from === 'Established') return 'warn'
   if (f.to === 'Established') return 'info'
-  return f.dynamic ? 'debug' : 'info'
+  if (!f.dynamic) return 'info'
+  // Idle: it pays for a protocol error. Without a word of it nobody would know why a node does not come up.
+  return f.to === 'Idle' ? 'warn' : 'debug'
 }
 
 function hostPort(host: string, port: number): string {

@@ -62,9 +62,11 @@ t.test('levels: what is below is not written, and the level can change', async (
   t.equal(log.level, 'debug')
   log.write('session-state', handshake)
   t.match(read(), [{ level: 20, peer: 'nodes-1' }])
+  log.write('session-state', { ...handshake, from: 'OpenSent', to: 'Idle', reason: 'sent NOTIFICATION 2/2' })
+  t.match(read().at(-1), { level: 40 }, 'a dynamic peer that pays for an error is told')
   log.setLevel('silent')
   log.write('daemon-failed', { reason: 'x' })
-  t.equal(read().length, 1)
+  t.equal(read().length, 2)
 })
 
 t.test('retries towards a dead peer are thinned and counted; losses of a session never are', async (t) => {
