@@ -16,6 +16,7 @@ export class Sweep {
   readonly #timer: NodeJS.Timeout
   #waited = false
   #done = false
+  #looking = false
 
   constructor(fib: Fib, routes: PeerRoutes, manager: PeerManager, engine: Engine) {
     this.#fib = fib
@@ -33,8 +34,15 @@ export class Sweep {
     return this.#done
   }
 
-  /** Something happened that may end the wait. */
+  /** Something happened that may end the wait: looked at soon, once for many such things. */
   look(): void {
+    if (this.#done || this.#looking) return
+    this.#looking = true
+    setTimeout(() => this.#lookNow(), TOGETHER_MS).unref()
+  }
+
+  #lookNow(): void {
+    this.#looking = false
     if (this.#done || !this.#mayNow()) return
     this.#done = true
     clearTimeout(this.#timer)
@@ -63,4 +71,6 @@ export class Sweep {
   }
 }
 
+/** A thousand peers that come up together are one look. */
+const TOGETHER_MS = 50
 const LONGEST_WAIT_MS = 120_000

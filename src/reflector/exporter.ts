@@ -27,8 +27,10 @@ class Memo {
   originator = 0
   sourceIndex = -1
   candidates = 0
-  /** By verdict id (0 without a policy): null for "not sent". */
-  readonly results: (OutSet | null | undefined)[] = []
+  /** Without a policy, or of verdict 0: null for "not sent", undefined while it is not known. */
+  first: OutSet | null | undefined = undefined
+  /** Of the verdicts from 1 on, by id; made when the first of them comes up. */
+  others: (OutSet | null | undefined)[] | undefined = undefined
   next: Memo | undefined = undefined
 }
 
@@ -53,11 +55,11 @@ export class Exporter {
     const memo = this.#memoOf(set, source)
     const policy = this.#policy
     if (policy === null) {
-      const known = memo.results[0]
+      const known = memo.first
       return known === undefined ? this.#compute(memo, set, source, null) : known
     }
     const verdict = this.#verdict(policy, memo.candidates, prefixes, prefix)
-    const known = memo.results[verdict.id]
+    const known = verdict.id === 0 ? memo.first : memo.others?.[verdict.id]
     return known === undefined ? this.#compute(memo, set, source, verdict) : known
   }
 
@@ -94,7 +96,8 @@ export class Exporter {
   }
 
   #drop(memo: Memo): void {
-    for (const result of memo.results) if (result != null) this.#outSets.release(result)
+    if (memo.first != null) this.#outSets.release(memo.first)
+    for (const result of memo.others ?? []) if (result != null) this.#outSets.release(result)
   }
 
   #memoOf(set: AttributeSet, source: RibSource): Memo {
@@ -138,7 +141,11 @@ export class Exporter {
 
   #compute(memo: Memo, set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | null {
     const result = verdict !== null && !verdict.accept ? null : this.#encode(set, source, verdict)
-    memo.results[verdict?.id ?? 0] = result
+    if (verdict === null || verdict.id === 0) memo.first = result
+    else {
+      memo.others ??= []
+      memo.others[verdict.id] = result
+    }
     return result
   }
 

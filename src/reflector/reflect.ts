@@ -146,7 +146,7 @@ function transitiveOnly(communities: Uint8Array): Uint8Array | null {
 /**
  * The short cut for a reflected route with nothing unusual: its octets with ORIGINATOR_ID and CLUSTER_LIST put in their places, without decoding.
  * Writes into `target` and returns the length, or -1 where the octets are not in the canonical form that the encoder would give them.
- * It replaces decode, change and encode: bench/reflect has the figures.
+ * It replaces decode, change and encode.
  */
 export function reflectOctets(octets: Uint8Array, originatorId: number, clusterId: number, target: Uint8Array): number {
   let out = 0

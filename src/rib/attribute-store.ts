@@ -8,7 +8,8 @@ import { asPathContains, asPathLength, firstAs } from '../bgp/attributes/as-path
 import { decodePathAttributes, faultOfUpdate } from '../bgp/attributes/decode.js'
 import { encodePathAttributes } from '../bgp/attributes/encode.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
-import { AttributeSet, CommunityBits, DecodeBits } from './attribute-set.js'
+import { communityBits, scanAttributes } from './attribute-scan.js'
+import { AttributeSet, DecodeBits } from './attribute-set.js'
 import { ByteArena } from './byte-arena.js'
 import { ChainIndex, hashOctets } from './chain-index.js'
 import { forwardingAddress, isMartianNextHop, type NextHopTable } from './next-hop.js'
@@ -30,6 +31,7 @@ export class AttributeStore {
   readonly #nextHops: NextHopTable
   readonly #seed: number
   readonly #freeListeners: ((id: number) => void)[] = []
+  readonly #scanned = { nextHopAt: -1 }
   #limbo: AttributeSet[] = []
   #identity: StoreIdentity
 
@@ -176,6 +178,7 @@ export class AttributeStore {
   #judge(set: AttributeSet, mpNextHop: Uint8Array | null): void {
     const chunk = this.#arena.chunkOf(set.address)
     const offset = this.#arena.offsetOf(set.address)
+    if ((set.decodeClass & DecodeBits.AS4) !== 0 && this.#scan(set, chunk, offset, mpNextHop)) return
     const cls = { as4: (set.decodeClass & DecodeBits.AS4) !== 0, ebgp: (set.decodeClass & DecodeBits.EBGP) !== 0 }
     const decoded = decodePathAttributes(chunk, offset, offset + set.attributeOctets, cls)
     const attributes = decoded.attributes
@@ -193,13 +196,26 @@ export class AttributeStore {
       set.originatorId = attributes.originatorId | 0
     }
     if (attributes.clusterList !== null) set.clusterLength = attributes.clusterList.length >> 2
-    const nextHop = mpNextHop ?? attributes.nextHop
-    if (nextHop !== null) {
-      set.nextHopId = this.#nextHops.intern(nextHop)
-      set.nextHopMartian = isMartianNextHop(forwardingAddress(nextHop))
-    }
-    if (attributes.communities !== null) set.communityBits = communityBits(attributes.communities)
+    this.#takeNextHop(set, mpNextHop ?? attributes.nextHop)
+    if (attributes.communities !== null)
+      set.communityBits = communityBits(attributes.communities, 0, attributes.communities.length)
     this.#checkLoops(set, attributes)
+  }
+
+  /** The quick way; false where the block has something unusual. */
+  #scan(set: AttributeSet, chunk: Uint8Array, offset: number, mpNextHop: Uint8Array | null): boolean {
+    const ebgp = (set.decodeClass & DecodeBits.EBGP) !== 0
+    if (!scanAttributes(chunk, offset, offset + set.attributeOctets, ebgp, this.#identity, set, this.#scanned))
+      return false
+    const { nextHopAt } = this.#scanned
+    this.#takeNextHop(set, mpNextHop ?? (nextHopAt === -1 ? null : chunk.subarray(nextHopAt, nextHopAt + 4)))
+    return true
+  }
+
+  #takeNextHop(set: AttributeSet, nextHop: Uint8Array | null): void {
+    if (nextHop === null) return
+    set.nextHopId = this.#nextHops.intern(nextHop)
+    set.nextHopMartian = isMartianNextHop(forwardingAddress(nextHop))
   }
 
   #checkLoops(set: AttributeSet, attributes: PathAttributes): void {
@@ -218,17 +234,6 @@ export class AttributeStore {
     this.#sets[set.id] = undefined
     this.#freeIds.push(set.id)
   }
-}
-
-function communityBits(communities: Uint8Array): number {
-  let bits = 0
-  for (let at = 0; at + 4 <= communities.length; at += 4) {
-    if (communities[at] !== 0xff || communities[at + 1] !== 0xff || communities[at + 2] !== 0xff) continue
-    if (communities[at + 3] === 1) bits |= CommunityBits.NO_EXPORT
-    else if (communities[at + 3] === 2) bits |= CommunityBits.NO_ADVERTISE
-    else if (communities[at + 3] === 3) bits |= CommunityBits.NO_EXPORT_SUBCONFED
-  }
-  return bits
 }
 
 function containsWord(words: Uint8Array, word: number): boolean {

@@ -94,9 +94,11 @@ export class ChainIndex {
   }
 }
 
-/** A copy of twice the length, or more where `atLeast` asks for it. */
+/**
+ * A longer copy: four times the length (memory that nobody has touched yet costs nothing), or more where `atLeast` asks for it.
+ */
 export function grown(array: Int32Array, atLeast: number): Int32Array<ArrayBuffer> {
-  const bigger = new Int32Array(Math.max(array.length * 2, atLeast))
+  const bigger = new Int32Array(Math.max(array.length * 4, atLeast))
   bigger.set(array)
   return bigger
 }

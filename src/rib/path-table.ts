@@ -92,7 +92,7 @@ export class PathTable {
   }
 
   #grow(): void {
-    const size = this.prefix.length * 2
+    const size = this.prefix.length * 4
     this.prefix = grown(this.prefix, size)
     this.source = grown(this.source, size)
     this.received = grown(this.received, size)

@@ -4,13 +4,15 @@
  * An id lives as long as it is in use; whoever names it (a path, a group's table, a log, a dirty list, the FIB) retains and releases it.
  * Cost: 4 or 16 octets of address, 1 of length, 4 of use count, and 12 for the index.
  */
+import { NotificationError } from '../bgp/errors.js'
 import { Family } from '../net/family.js'
-import { ChainIndex, finish, grown, mixWord } from './chain-index.js'
+import { finish, grown, mixWord } from './chain-index.js'
+import { KeyIndex } from './key-index.js'
 
 export class PrefixTable {
   readonly family: Family
   readonly #seed: number
-  readonly #index = new ChainIndex()
+  readonly #index: KeyIndex
   readonly #wide: boolean
   #w0 = new Int32Array(INITIAL)
   #w1 = NONE
@@ -20,11 +22,22 @@ export class PrefixTable {
   #uses = new Int32Array(INITIAL)
   readonly #freeIds: number[] = []
   #end = 1
+  // The IPv6 address that the index is being asked for.
+  #wanted0 = 0
+  #wanted1 = 0
+  #wanted2 = 0
+  #wanted3 = 0
 
   constructor(family: Family, seed: number) {
     this.family = family
     this.#seed = seed
     this.#wide = family === Family.IPV6_UNICAST
+    this.#index = this.#wide
+      ? new KeyIndex(
+          (_, tag) => tag,
+          (id) => this.#isWanted(id),
+        )
+      : new KeyIndex((_, tag, length) => this.#hash(tag, 0, 0, 0, length), null)
     if (this.#wide) {
       this.#w1 = new Int32Array(INITIAL)
       this.#w2 = new Int32Array(INITIAL)
@@ -50,25 +63,17 @@ export class PrefixTable {
   /** Id of a prefix (host bits zero), 0 when it is not in the table. IPv4 uses w0 alone. */
   find(w0: number, w1: number, w2: number, w3: number, length: number): number {
     const hash = this.#hash(w0, w1, w2, w3, length)
-    let id = this.#index.first(hash)
-    for (; id !== 0; id = this.#index.next(id)) {
-      if (this.#w0[id] !== (w0 | 0) || this.#length[id] !== length) continue
-      if (!this.#wide || (this.#w1[id] === (w1 | 0) && this.#w2[id] === (w2 | 0) && this.#w3[id] === (w3 | 0)))
-        return id
-    }
-    return 0
+    return this.#index.find(hash, this.#tag(hash, w0, w1, w2, w3), length)
   }
 
   /** Id of a prefix, made when missing. A new id has no uses: the caller retains it or gives it back with collect(). */
   intern(w0: number, w1: number, w2: number, w3: number, length: number): number {
     const hash = this.#hash(w0, w1, w2, w3, length)
-    let id = this.#index.first(hash)
-    for (; id !== 0; id = this.#index.next(id)) {
-      if (this.#w0[id] !== (w0 | 0) || this.#length[id] !== length) continue
-      if (!this.#wide || (this.#w1[id] === (w1 | 0) && this.#w2[id] === (w2 | 0) && this.#w3[id] === (w3 | 0)))
-        return id
-    }
-    id = this.#freeIds.pop() ?? this.#end++
+    const tag = this.#tag(hash, w0, w1, w2, w3)
+    let id = this.#index.find(hash, tag, length)
+    if (id !== 0) return id
+    id = this.#freeIds.pop() ?? this.#end
+    if (id === this.#end) this.#take()
     if (id >= this.#w0.length) this.#grow()
     this.#w0[id] = w0
     if (this.#wide) {
@@ -78,7 +83,7 @@ export class PrefixTable {
     }
     this.#length[id] = length
     this.#uses[id] = 0
-    this.#index.add(id, hash)
+    this.#index.add(id, hash, tag, length)
     return id
   }
 
@@ -137,13 +142,45 @@ export class PrefixTable {
     return finish(mixWord(h, length ^ this.#seed))
   }
 
+  /** The key's first word in the index; for IPv6 the hash, with the key kept for the comparison. */
+  #tag(hash: number, w0: number, w1: number, w2: number, w3: number): number {
+    if (!this.#wide) return w0 | 0
+    this.#wanted0 = w0 | 0
+    this.#wanted1 = w1 | 0
+    this.#wanted2 = w2 | 0
+    this.#wanted3 = w3 | 0
+    return hash
+  }
+
+  #isWanted(id: number): boolean {
+    return (
+      this.#w0[id] === this.#wanted0 &&
+      this.#w1[id] === this.#wanted1 &&
+      this.#w2[id] === this.#wanted2 &&
+      this.#w3[id] === this.#wanted3
+    )
+  }
+
+  /** Ids have 24 bits in the index: what goes beyond ends the session that sends it (RFC 4486 §3, Out of Resources). */
+  #take(): void {
+    if (this.#end >= MAX_PREFIXES)
+      throw new NotificationError(
+        6,
+        8,
+        `more than ${MAX_PREFIXES - 1} prefixes of a family; set maxPrefix on the neighbors`,
+      )
+    this.#end++
+  }
+
   #free(id: number): void {
-    this.#index.delete(id)
+    const [w0, w1, w2, w3] = [this.#w0[id]!, this.word(id, 1), this.word(id, 2), this.word(id, 3)]
+    const hash = this.#hash(w0, w1, w2, w3, this.#length[id]!)
+    this.#index.delete(hash, this.#tag(hash, w0, w1, w2, w3), this.#length[id]!)
     this.#freeIds.push(id)
   }
 
   #grow(): void {
-    const size = this.#w0.length * 2
+    const size = this.#w0.length * 4
     this.#w0 = grown(this.#w0, size)
     if (this.#wide) {
       this.#w1 = grown(this.#w1, size)
@@ -157,5 +194,6 @@ export class PrefixTable {
   }
 }
 
+const MAX_PREFIXES = 1 << 24
 const INITIAL = 1024
 const NONE = new Int32Array(0)
