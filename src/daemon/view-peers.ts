@@ -10,12 +10,14 @@ import { SourceKind } from '../rib/source.js'
 import { version } from '../version.js'
 import { peerKind, peerNotes } from './peer-routes.js'
 import type { ViewContext } from './view-context.js'
+import { WallClock } from './wall-clock.js'
 
 /** Prefixes announced to each group, by the source they came from; made once per view. */
 type Counts = Map<number, { readonly total: number; readonly bySource: Map<number, number> }>
 
 export class PeerViews {
   readonly #context: ViewContext
+  readonly #wallClock = new WallClock()
 
   constructor(context: ViewContext) {
     this.#context = context
@@ -94,7 +96,6 @@ export class PeerViews {
     const live = this.#context.routes.live.get(peer)
     const { config: neighbor, negotiated } = peer
     const kind = peerKind(neighbor, this.#context.config())
-    const startedAt = Date.now() - performance.now()
     return {
       ...this.#summaryOf(peer, counts),
       updateErrors: peer.counters.updateErrors,
@@ -129,7 +130,7 @@ export class PeerViews {
       })),
       history: [...peer.history]
         .reverse()
-        .map(({ atMs, from, to, reason }) => ({ time: new Date(startedAt + atMs).toISOString(), from, to, reason })),
+        .map(({ atMs, from, to, reason }) => ({ time: this.#wallClock.text(atMs), from, to, reason })),
     }
   }
 }
