@@ -17,6 +17,7 @@ import { Exporter, type ExporterOptions } from './exporter.js'
 import { Member, type MemberLink } from './member.js'
 import { type OutSet, OutSetTable } from './out-set.js'
 import { SLICE_PREFIXES } from './prefix-bits.js'
+import { PrefixLimbo } from './prefix-limbo.js'
 import { UpdateLog } from './update-log.js'
 import { endOfRibMessage, type PackedSlab, UpdatePacker } from './update-packer.js'
 
@@ -54,10 +55,9 @@ export class UpdateGroup {
   #versions = new Int32Array(16)
   #prefixCount = 0
   #behind = 0
-  /** Prefix ids that are not announced any more but may stand in the log or in a bit set: they are not reused before. */
-  #limbo: { readonly prefix: number; sequence: number }[] = []
-  #limboFrom = 0
-  #limboOfBatch = 0
+  readonly #limbo: PrefixLimbo
+  /** Withdrawn in this batch: kept when the log has its entries. */
+  readonly #limboOfBatch: number[] = []
   /** Next prefix id to compare with an empty table after the group was made; -1 when done. */
   #loadFrom = 1
 
@@ -76,6 +76,7 @@ export class UpdateGroup {
     this.outSets = new OutSetTable(seed)
     this.exporter = new Exporter(options, context.store, this.outSets)
     const { prefixes } = context.tables
+    this.#limbo = new PrefixLimbo(prefixes)
     this.#packer = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
     this.#catchUpPacker = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
   }
@@ -128,8 +129,7 @@ export class UpdateGroup {
     if (member.gone) return
     member.gone = true
     this.members.delete(member.source)
-    for (let range = member.reading.shift(); range !== undefined; range = member.reading.shift())
-      this.log.pass(range.from, range.to)
+    this.#passReading(member)
     if (member.state === 'behind') this.#behind--
     else this.log.pass(member.position, this.log.head)
     this.#releaseLimbo()
@@ -156,11 +156,11 @@ export class UpdateGroup {
     const mark = (prefix: number): void => {
       member.bits.add(prefix)
       prefixes.retain(prefix)
-      this.#limbo.push({ prefix, sequence: this.log.head - 1 })
+      this.#limbo.keep(prefix, this.log.head - 1)
     }
     // Its own routes too: it may not have read yet that an earlier winner is gone.
     for (let prefix = 1; prefix < from.#sentSet.length; prefix++) if (from.#sentSet[prefix] !== 0) mark(prefix)
-    for (const { prefix } of from.#limbo.slice(from.#limboFrom)) mark(prefix)
+    for (const prefix of from.#limbo.prefixes()) mark(prefix)
     from.leave(heard)
     return member
   }
@@ -214,7 +214,6 @@ export class UpdateGroup {
     }
     if (follows) this.#append(targeted)
     else {
-      this.#limboOfBatch = 0
       this.#releaseLimbo()
     }
     if (this.#behind > 0)
@@ -236,8 +235,7 @@ export class UpdateGroup {
       this.#sentSet[prefix] = 0
       prefixes.release(prefix)
     }
-    for (; this.#limboFrom < this.#limbo.length; this.#limboFrom++)
-      prefixes.release(this.#limbo[this.#limboFrom]!.prefix)
+    this.#limbo.releaseBefore(Number.POSITIVE_INFINITY)
     this.exporter.close()
   }
 
@@ -247,8 +245,8 @@ export class UpdateGroup {
     this.#prefixCount--
     this.#versions[prefix >>> SLICE_SHIFT]!++
     // The use that the table had of the prefix id goes over to the limbo.
-    this.#limbo.push({ prefix, sequence: this.log.head - 1 })
-    this.#limboOfBatch++
+    if (follows) this.#limboOfBatch.push(prefix)
+    else this.#limbo.keep(prefix, this.log.head - 1)
     if (follows) this.#packer.withdraw(prefix)
     if (this.#behind > 0) this.#markChanged(prefix, -1)
   }
@@ -284,8 +282,6 @@ export class UpdateGroup {
   /** Packs the batch, appends it to the log and wakes the followers. */
   #append(targeted: ReadonlyMap<number, readonly number[]>): void {
     if (this.#packer.isEmpty) return
-    const inBatch = this.#limboOfBatch
-    this.#limboOfBatch = 0
     const readers = this.members.size - this.#behind
     const withdrawals = this.#encodeTargeted(targeted)
     let first = true
@@ -293,7 +289,8 @@ export class UpdateGroup {
       this.log.append(slab, first ? withdrawals : NONE_TARGETED, readers)
       first = false
     }
-    for (let i = 1; i <= inBatch; i++) this.#limbo[this.#limbo.length - i]!.sequence = this.log.head - 1
+    for (const prefix of this.#limboOfBatch) this.#limbo.keep(prefix, this.log.head - 1)
+    this.#limboOfBatch.length = 0
     while (this.log.octets > this.#limits.logOctets && this.#dropSlowest()) {}
     for (const member of this.members.values()) if (member.state === 'following') this.#context.wake(this, member)
   }
@@ -309,19 +306,23 @@ export class UpdateGroup {
     return encoded
   }
 
-  /** The members that read furthest behind leave the log. False when nobody is left to drop. */
+  /** The members that hold the oldest entry, unread or not taken by their sockets, leave the log. False when nobody is left to drop. */
   #dropSlowest(): boolean {
     let slowest = this.log.head
     for (const member of this.members.values())
-      if (member.state === 'following' && member.position < slowest) slowest = member.position
+      if (member.state === 'following' && oldestHeld(member) < slowest) slowest = oldestHeld(member)
     if (slowest === this.log.head) return false
     for (const member of this.members.values())
-      if (member.state === 'following' && member.position === slowest) this.#fallBehind(member)
+      if (member.state === 'following' && oldestHeld(member) === slowest) this.#fallBehind(member)
     return true
   }
 
-  /** From following to behind: what it has not read becomes bits. */
+  /**
+   * From following to behind: what it has not read becomes bits. What its socket still holds is passed: the socket keeps those octets by itself (a window of
+   * them at most), and an entry kept for it would keep all later ones too.
+   */
   #fallBehind(member: Member): void {
+    this.#passReading(member)
     for (let sequence = member.position; sequence < this.log.head; sequence++) {
       const entry = this.log.entry(sequence)
       for (const prefix of entry.prefixes) member.bits.add(prefix)
@@ -331,6 +332,10 @@ export class UpdateGroup {
     member.state = 'behind'
     this.#behind++
     this.log.pass(from, to)
+  }
+
+  #passReading(member: Member): void {
+    for (const { from, to } of member.reading.splice(0)) this.log.pass(from, to)
   }
 
   #follow(member: Member): void {
@@ -433,11 +438,13 @@ export class UpdateGroup {
     const { octets } = out
     member.inFlight += octets
     member.octetsSent += octets
-    if (to > from) member.reading.push({ from, to })
+    const range = { from, to }
+    if (to > from) member.reading.push(range)
     const taken = (): void => {
       member.inFlight -= octets
       if (member.gone) return
-      if (to > from) {
+      // A member that fell behind meanwhile has passed it already.
+      if (member.reading[0] === range) {
         member.reading.shift()
         this.log.pass(from, to)
         this.#releaseLimbo()
@@ -453,14 +460,7 @@ export class UpdateGroup {
 
   #releaseLimbo(): void {
     if (this.#behind > 0) return
-    const { prefixes } = this.#context.tables
-    const tail = this.log.length === 0 ? Number.POSITIVE_INFINITY : this.log.tail
-    while (this.#limboFrom < this.#limbo.length && this.#limbo[this.#limboFrom]!.sequence < tail)
-      prefixes.release(this.#limbo[this.#limboFrom++]!.prefix)
-    if (this.#limboFrom === this.#limbo.length) {
-      this.#limbo = []
-      this.#limboFrom = 0
-    }
+    this.#limbo.releaseBefore(this.log.length === 0 ? Number.POSITIVE_INFINITY : this.log.tail)
   }
 
   #reserve(capacity: number): void {
@@ -494,6 +494,11 @@ class Outgoing {
     this.octets += octets.length
     this.messages += messages
   }
+}
+
+/** The oldest entry that the log keeps for a following member. */
+function oldestHeld(member: Member): number {
+  return member.reading[0]?.from ?? member.position
 }
 
 const SLICE_SHIFT = 12

@@ -1,0 +1,177 @@
+/** A RIB with its update groups and sockets in memory, turned by hand. */
+import { encodeSegments } from '../../src/bgp/attributes/as-path.js'
+import { NO_ATTRIBUTES } from '../../src/bgp/attributes/decode.js'
+import type { PathAttributes } from '../../src/bgp/attributes/path-attributes.js'
+import { FAMILIES, Family } from '../../src/net/family.js'
+import type { ExporterOptions } from '../../src/reflector/exporter.js'
+import type { Member, MemberLink } from '../../src/reflector/member.js'
+import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
+import type { GroupLimits, UpdateGroup } from '../../src/reflector/update-group.js'
+import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
+import { Rib } from '../../src/rib/rib.js'
+import { type RibSource, SourceKind } from '../../src/rib/source.js'
+import { Receiver } from '../support/update-bytes.js'
+
+export const ASN = 65000
+export const ROUTER_ID = 0x0a000001
+
+export function attributesWith(given: Partial<PathAttributes> = {}): PathAttributes {
+  return {
+    ...NO_ATTRIBUTES,
+    origin: 0,
+    asPath: new Uint8Array(0),
+    nextHop: Uint8Array.from([10, 0, 1, 1]),
+    localPref: 100,
+    ...given,
+  }
+}
+
+export function sequence(...asNumbers: number[]): Uint8Array {
+  return encodeSegments([{ type: 2, asNumbers }])
+}
+
+export function exporterOptions(given: Partial<ExporterOptions> = {}): ExporterOptions {
+  return {
+    family: Family.IPV4_UNICAST,
+    kind: SourceKind.CLIENT,
+    localAsn: ASN,
+    clusterId: ROUTER_ID,
+    as4: true,
+    maxMessageOctets: 4096,
+    selfNextHop: Uint8Array.from([10, 0, 0, 1]),
+    sharedSubnet: null,
+    nextHopSelf: false,
+    nextHopKeep: false,
+    sendCommunities: true,
+    exportPolicy: null,
+    ...given,
+  }
+}
+
+/** The socket of a peer: what is sent waits until it is taken. */
+export class Socket implements MemberLink {
+  readonly receiver = new Receiver()
+  stalled = false
+  updates = 0
+  readonly #queue: { readonly chunks: readonly Uint8Array[]; readonly taken: () => void }[] = []
+
+  send(chunks: readonly Uint8Array[], taken: () => void, messages: number): void {
+    this.updates += messages
+    this.#queue.push({ chunks, taken })
+  }
+
+  get waiting(): number {
+    return this.#queue.length
+  }
+
+  /** The kernel takes up to `count` writes. */
+  take(count = Number.POSITIVE_INFINITY): void {
+    for (let i = 0; i < count && this.#queue.length > 0 && !this.stalled; i++) {
+      const { chunks, taken } = this.#queue.shift()!
+      for (const chunk of chunks) this.receiver.receive(chunk)
+      taken()
+    }
+  }
+}
+
+/** A peer, its socket being the handle. */
+export class PeerSocket extends Socket {
+  readonly source: RibSource
+  member: GroupMember
+
+  constructor(source: RibSource, join: (socket: Socket) => GroupMember) {
+    super()
+    this.source = source
+    this.member = join(this)
+  }
+}
+
+/** Peers of one family, clients unless said otherwise. */
+export class GroupWorld {
+  readonly rib: Rib
+  readonly input: AdjRibIn
+  readonly reflector: Reflector
+  readonly sockets: PeerSocket[] = []
+  #number = 0
+
+  constructor(limits: GroupLimits) {
+    this.rib = new Rib({
+      asn: ASN,
+      routerId: ROUTER_ID,
+      clusterId: ROUTER_ID,
+      seed: 7,
+      nodeName: 'test',
+      nowSeconds: () => 0,
+    })
+    this.input = new AdjRibIn(this.rib, { fault: () => {}, endOfRib: () => {} })
+    this.reflector = new Reflector(this.rib, 7, limits)
+  }
+
+  up(name: string, given: Partial<ExporterOptions> = {}): PeerSocket {
+    const options = exporterOptions(given)
+    const number = ++this.#number
+    const source = this.rib.openSource({
+      name,
+      kind: options.kind,
+      bgpId: 0x0a000100 + number,
+      asn: options.kind === SourceKind.EBGP ? 65100 + number : ASN,
+      localAsn: ASN,
+      address: Uint8Array.from([10, 0, 1, number]),
+      as4: options.as4,
+      weight: 0,
+      allowOwnAs: 0,
+      importPolicy: null,
+    })
+    const socket = new PeerSocket(source, (link) => this.reflector.join(source.index, name, options, link))
+    this.sockets.push(socket)
+    return socket
+  }
+
+  down(socket: PeerSocket): void {
+    this.sockets.splice(this.sockets.indexOf(socket), 1)
+    this.reflector.leave(socket.member)
+    this.rib.closeSource(socket.source)
+  }
+
+  memberOf(socket: PeerSocket): Member {
+    return socket.member.member
+  }
+
+  /** The only group. */
+  group(): UpdateGroup {
+    return [...this.reflector.groups()][0]!
+  }
+
+  send(socket: PeerSocket, octets: Uint8Array): void {
+    this.input.update(socket.source, 3, octets, 0, octets.length)
+  }
+
+  /** One pass of the event loop. */
+  turn(): void {
+    if (this.rib.hasClearing) this.rib.clearSlice(4096)
+    for (const { family } of FAMILIES) {
+      const count = this.rib.decide(family)
+      if (count === 0) continue
+      this.reflector.change(family, this.rib.batch, count)
+      this.rib.finish(family, count)
+    }
+    this.reflector.loadSlices()
+    this.reflector.pump(() => false)
+    this.rib.store.sweep()
+  }
+
+  /** Until nothing is left to do for sockets that are not stalled. */
+  quiet(): void {
+    for (let idle = 0; idle < 3; ) {
+      this.turn()
+      for (const socket of this.sockets) socket.take()
+      const busy =
+        this.sockets.some((socket) => socket.waiting > 0 && !socket.stalled) ||
+        this.rib.dirtyCount > 0 ||
+        this.rib.hasClearing ||
+        this.reflector.hasQueue ||
+        this.reflector.hasLoading
+      idle = busy ? 0 : idle + 1
+    }
+  }
+}
