@@ -27,7 +27,7 @@ export function renderConfig(text: string, rack: Rack, speaker: Speaker, folder:
     originate: originate(rack, speaker),
     templates: { ...templates, lab: { holdTime: '9s', connectRetry: '1s' } },
     neighbors: neighbors(example, rack, speaker),
-    policies: policies(example, rack, speaker),
+    policies: policies(example, speaker),
     fib: {
       ...example.fib,
       driver: rack.mode === 'kernel' ? 'auto' : 'memory',
@@ -70,29 +70,28 @@ function neighbors(example: Example, rack: Rack, speaker: Speaker): Settings[] {
     return { ...base, use: 'lab', name, address, port: rack.port, asn, ...source }
   }
   const peers = peersOf(rack, speaker)
-  if (speaker.role === 'node') return peers.map(single)
+  // Each block keeps the next hop of its node on the way to the ToR, as a shared subnet does it in namespaces (RFC 4271 §5.1.3).
+  const keep = rack.mode === 'loopback' ? { nextHopKeep: true } : {}
+  if (speaker.role === 'node')
+    return peers.map((other) => ({ ...single(other), ...(other.role === 'tor' ? keep : {}) }))
   const { reflectorClient, ...base } = neighbor(example, 'nodes')
   const nodes = { ...base, use: 'lab', range: nodeRange(rack), asn: CLUSTER_AS }
   if (speaker.role === 'tor') return [{ ...nodes, import: 'pods', export: 'services' }]
   return [...peers.filter((other) => other.role === 'reflector').map(single), { ...nodes, reflectorClient }]
 }
 
-/** RFC 8212: nothing is exchanged with the other AS without these. On loopback they also replace the session's address as next hop. */
-function policies(example: Example, rack: Rack, speaker: Speaker): Settings {
-  const own = rack.mode === 'loopback' ? { nextHop: speaker.nextHop } : {}
+/** RFC 8212: nothing is exchanged with the other AS without these. */
+function policies(example: Example, speaker: Speaker): Settings {
   const [fromTor, ...fromTorRest] = policy(example, 'from-tor')
-  const [pods, ...podsRest] = policy(example, 'pods')
+  const pods = policy(example, 'pods')
   if (speaker.role === 'reflector') return example.policies
   if (speaker.role === 'node') {
     return {
       'from-tor': [{ ...fromTor, match: { ...fromTor.match, prefix: SERVICE_PREFIX } }, ...fromTorRest],
-      pods: [{ ...pods, set: { ...pods.set, ...own } }, ...podsRest],
+      pods,
     }
   }
-  return {
-    pods: [pods, ...podsRest],
-    services: [{ match: { prefix: SERVICE_PREFIX }, set: own, action: 'accept' }],
-  }
+  return { pods, services: [{ match: { prefix: SERVICE_PREFIX }, action: 'accept' }] }
 }
 
 function neighbor(example: Example, name: string): Settings {
