@@ -19,7 +19,7 @@ interface CommandRow {
 const COMMANDS: readonly CommandRow[] = [
   {
     names: ['run'],
-    describe: 'the daemon, in the foreground',
+    describe: 'the daemon, in the foreground: nodebgp run -c FILE',
     load: async () => (await import('./commands/run.js')).runCommand,
   },
   {
@@ -44,7 +44,7 @@ const COMMANDS: readonly CommandRow[] = [
   },
   {
     names: ['announce'],
-    describe: 'announce an own route',
+    describe: 'announce a route of our own',
     load: async () => (await import('./commands/announce.js')).announceCommand,
   },
   {
@@ -54,12 +54,12 @@ const COMMANDS: readonly CommandRow[] = [
   },
   {
     names: ['reload'],
-    describe: 'apply the configuration file again',
+    describe: 'read the configuration file again and apply what changed',
     load: async () => (await import('./commands/reload.js')).reloadCommand,
   },
   {
     names: ['decode'],
-    describe: 'BGP messages as hex to text or JSON',
+    describe: 'say what BGP messages mean: hex on standard input to text or JSON',
     load: async () => plain((await import('./commands/decode.js')).decodeCommand),
   },
   {
@@ -82,10 +82,9 @@ async function main(args: readonly string[]): Promise<void> {
     const parser = yargs([...args])
       .scriptName('nodebgp')
       .usage('$0 COMMAND: a BGP speaker and route reflector for Kubernetes nodes')
-      .version(version)
-      .help()
+      .version('version', 'the version', version)
+      .help('help', 'this help; nodebgp COMMAND --help has more')
       .alias('help', 'h')
-      .completion('completion', 'a completion script for the shell')
       .strict()
       .recommendCommands()
       .demandCommand(1, 'which command? nodebgp --help lists them')
@@ -94,9 +93,10 @@ async function main(args: readonly string[]): Promise<void> {
       .epilogue('Exit codes: 0 well, 1 the answer is no, 2 wrong usage, 3 no daemon')
       // With a message it is about the arguments; without one a command failed.
       .fail((message, error) => {
-        throw message ? new CommandError(Exit.USAGE, message.replace(/\s*\n\s*/g, ' ')) : error
+        throw message ? new CommandError(Exit.USAGE, usageText(message, args)) : error
       })
     for (const module of await commandModules(args)) parser.command(module)
+    parser.completion('completion', 'a completion script for the shell')
     await parser.parseAsync()
   } catch (error) {
     report(error)
@@ -138,6 +138,16 @@ function familiar(args: readonly string[]): string[] {
   if (words[1] !== undefined && /^[0-9a-f.:]+(\/\d+)?$/i.test(words[1]) && /[.:]/.test(words[1]))
     words.splice(1, 0, 'rib')
   return words
+}
+
+/** What yargs says of the arguments, as one line that says what to do. */
+function usageText(message: string, args: readonly string[]): string {
+  const line = message.replace(/\s*\n\s*/g, ' ').trim()
+  if (line.startsWith('Did you mean')) return `unknown command. ${line}`
+  if (!line.startsWith('Not enough non-option arguments')) return line
+  const words = args.filter((arg) => !arg.startsWith('-'))
+  const command = words.slice(0, words[0] === 'show' || words[0] === 'sh' ? 2 : 1).join(' ')
+  return `not enough arguments: 'nodebgp ${command} --help' lists them`
 }
 
 function report(error: unknown): void {

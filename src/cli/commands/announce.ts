@@ -12,15 +12,18 @@ export const announceCommand: CommandModule = {
     withCommon(yargs)
       .positional('prefix', { type: 'string', demandOption: true, describe: 'such as 10.244.1.0/26' })
       .option('next-hop', { type: 'string', requiresArg: true, describe: "else each session's own address" })
-      .option('med', { type: 'number', requiresArg: true })
-      .option('local-pref', { type: 'number', requiresArg: true })
+      .option('med', { type: 'number', requiresArg: true, describe: 'MULTI_EXIT_DISC, 0 to 4294967295' })
+      .option('local-pref', { type: 'number', requiresArg: true, describe: 'LOCAL_PREF for internal peers; else 100' })
       .option('community', {
         type: 'string',
         array: true,
         nargs: 1,
         describe: '64512:1, 64512:1:2 or a well-known name; may be repeated',
       })
-      .option('blackhole', { type: 'boolean', describe: 'also drop what has no longer match, in the kernel' })
+      .option('blackhole', {
+        type: 'boolean',
+        describe: 'also a blackhole route in the kernel: drops what no longer prefix takes',
+      })
       .check((argv) => {
         for (const [name, value] of [
           ['--med', argv.med],

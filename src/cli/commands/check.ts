@@ -13,11 +13,11 @@ interface CheckArguments {
 
 export const checkCommand: CommandModule<object, CheckArguments> = {
   command: 'check <file>',
-  describe: 'Check a configuration file and explain what it does',
+  describe: 'validate a configuration file and explain what it makes the daemon do',
   builder: (yargs) =>
     yargs
-      .positional('file', { type: 'string', demandOption: true, describe: 'Configuration file (YAML)' })
-      .option('json', { type: 'boolean', default: false, describe: 'Result as JSON' }),
+      .positional('file', { type: 'string', demandOption: true, describe: 'configuration file (YAML)' })
+      .option('json', { type: 'boolean', default: false, describe: 'the result as JSON' }),
   handler: ({ file, json }) => {
     const { exitCode, output } = check(file, json)
     process.stdout.write(output)

@@ -23,23 +23,27 @@ interface DecodeArguments {
 
 export const decodeCommand: CommandModule<object, DecodeArguments> = {
   command: 'decode',
-  describe: 'Decode BGP messages from standard input, one a line, as hex or JSON',
+  describe: 'say what BGP messages mean: one a line on standard input, as hex or JSON',
   builder: (yargs: Argv): Argv<DecodeArguments> =>
     yargs
-      .option('json', { type: 'boolean', default: false, describe: 'One JSON object a line on standard output' })
+      .option('json', { type: 'boolean', default: false, describe: 'one JSON object a line on standard output' })
       .option('kind', {
         choices: ['message', 'stream'],
         default: 'message',
-        describe: 'A line is one message, or a stream of several',
+        describe: 'a line is one message, or a stream of several',
       })
       .option('as4', { type: 'boolean', default: true, describe: 'AS numbers have 4 octets (--no-as4: 2, RFC 6793)' })
-      .option('ebgp', { type: 'boolean', default: false, describe: 'The sender is an external peer' })
-      .option('extended-message', { type: 'boolean', default: false, describe: 'Up to 65535 octets (RFC 8654)' })
+      .option('ebgp', { type: 'boolean', default: false, describe: 'the sender is an external peer' })
+      .option('extended-message', {
+        type: 'boolean',
+        default: false,
+        describe: 'messages of up to 65535 octets (RFC 8654)',
+      })
       .option('addpath', {
         type: 'string',
         array: true,
         default: [],
-        describe: 'Families whose NLRI carry path identifiers (RFC 7911)',
+        describe: 'families whose NLRI carry path identifiers (RFC 7911)',
       })
       .check((argv) => {
         parseAddPath(argv.addpath)

@@ -31,7 +31,7 @@ export const labCommand: CommandModule<object, LabArguments> = {
         default: false,
         describe: 'print the result as JSON, the progress on standard error',
       })
-      .option('limit', { type: 'number', default: 90, describe: 'seconds until it counts as not converged' })
+      .option('limit', { type: 'number', default: 90, describe: 'seconds until the rack counts as not converged' })
       .check((args) => args.limit > 0 || '--limit takes a number of seconds above 0')
       .check(
         (args) => !(args.loopback && args['require-kernel']) || '--loopback and --require-kernel exclude each other',

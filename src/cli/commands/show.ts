@@ -96,7 +96,7 @@ function adjacency(direction: 'in' | 'out', describe: string): CommandModule {
 
 const GROUPS: CommandModule = {
   command: ['groups', 'update-groups'],
-  describe: 'update groups: who shares encoded messages, and how far the slowest is behind',
+  describe: 'update groups: which peers share encoded messages, and how many of them are behind',
   handler: async (argv) => {
     const groups = await clientFor(argv).get<GroupView[]>('/v1/groups')
     if (argv['json']) printJson(groups)
@@ -111,7 +111,7 @@ const GROUPS: CommandModule = {
 
 const FIB: CommandModule = {
   command: 'fib',
-  describe: 'routes for the kernel, and why one is not there',
+  describe: 'routes given to the kernel, their state, and why one is not there',
   handler: async (argv) => {
     try {
       await printRows(clientFor(argv).rows<FibEntry>('/v1/fib'), {
@@ -131,7 +131,7 @@ function withRowOptions(yargs: Argv): Argv {
   return yargs
     .option('family', { choices: ['ipv4-unicast', 'ipv6-unicast'], describe: 'only this family' })
     .option('longer', { type: 'boolean', describe: 'the prefix and all longer ones within it' })
-    .option('best', { type: 'boolean', describe: 'only best paths' })
+    .option('best', { type: 'boolean', describe: 'only the winners' })
     .option('limit', { type: 'number', requiresArg: true, describe: 'at most so many paths' })
     .option('count', { type: 'boolean', describe: 'only how many' })
     .option('wide', { type: 'boolean', describe: 'with the reason' })
