@@ -6,8 +6,9 @@ import t from 'tap'
 import type { FamilyName } from '../../src/net/family.js'
 import { type ForeignKind, foreign, REQUIREMENTS } from '../support/daemons/index.js'
 import { Segment } from '../support/daemons/segment.js'
+import { KEEPALIVE, type RawMessage, rawOpen, rawSession } from '../support/raw-messages.js'
 import { requireOrSkip } from '../support/require.js'
-import { subject } from '../support/subject.js'
+import { isControl, subject } from '../support/subject.js'
 
 const FAMILIES: readonly FamilyName[] = ['ipv4-unicast']
 const OLD: readonly ForeignKind[] = ['bird', 'exabgp', 'openbgpd']
@@ -81,4 +82,76 @@ for (const kind of OLD) {
       'and the whole path is passed on',
     )
   })
+}
+
+// Both AS numbers of ours: with the 2-octet one, a path without any other needs no AS4_PATH and must not have one (RFC 6793 §4.2.2).
+for (const ourAsn of [64512, 4200064512]) {
+  t.test(`octets that AS ${ourAsn} sends to a neighbour without 4-octet AS numbers`, async (t) => {
+    const { commands, package: debianPackage } = REQUIREMENTS.frr
+    const requirement = { commands: ['ip', ...commands], packages: ['iproute2', debianPackage], root: true }
+    if (isControl || !requireOrSkip(t, requirement)) return
+    const segment = new Segment(t)
+    const [here, oldHost, farHost] = [segment.host('us', 1), segment.host('old', 2), segment.host('far', 3)]
+    const us = segment.add(
+      subject({
+        host: here,
+        asn: ourAsn,
+        routes: [{ prefix: '10.244.1.0/26' }],
+        peers: [
+          { address: oldHost.v4, asn: 65001, families: FAMILIES, passive: true },
+          { address: farHost.v4, asn: FAR_ASN, families: FAMILIES },
+        ],
+      }),
+    )
+    const far = segment.add(
+      foreign('frr', {
+        host: farHost,
+        asn: FAR_ASN,
+        routes: [{ prefix: '10.244.3.0/26', asPath: [65010, 4200000002] }],
+        peers: [{ address: here.v4, asn: ourAsn, families: FAMILIES }],
+      }),
+    )
+    await Promise.all([us.start(), far.start()])
+    await us.learned('10.244.3.0/26')
+    const open = rawOpen(oldHost.v4, { asn: 65001 })
+    const from = { host: oldHost, address: oldHost.v4 }
+    const sent = await rawSession(from, here, 'end-of-rib', [open, KEEPALIVE])
+
+    const ours = ourAsn > 65535 ? AS_TRANS : ourAsn
+    const far4 = as4Path([ourAsn, FAR_ASN, 65010, 4200000002])
+    t.equal(
+      attributesOf(sent, '1a0af40300'),
+      `${ORIGIN_IGP}${asPath([ours, AS_TRANS, 65010, AS_TRANS])}400304ac1f0503${far4}`,
+      'a path with 4-octet AS numbers: AS_TRANS in AS_PATH, all of it in AS4_PATH',
+    )
+    t.equal(
+      attributesOf(sent, '1a0af40100'),
+      `${ORIGIN_IGP}${asPath([ours])}400304ac1f0501${ours === ourAsn ? '' : as4Path([ourAsn])}`,
+      'our own route: AS4_PATH only when our AS number needs it',
+    )
+  })
+}
+
+/** Hex of the path attributes of the one UPDATE with this NLRI, which stands alone in it. */
+function attributesOf(messages: readonly RawMessage[], nlri: string): string | undefined {
+  const found = messages.filter(({ type, body }) => type === 2 && body.toString('hex').endsWith(nlri))
+  if (found.length !== 1) return `${found.length} messages with ${nlri}`
+  const length = found[0]!.body.readUInt16BE(2)
+  return found[0]!.body.toString('hex', 4, 4 + length)
+}
+
+const ORIGIN_IGP = '40010100'
+
+/** One AS_SEQUENCE of 2-octet AS numbers. */
+function asPath(path: readonly number[]): string {
+  const value = `02${octets(path.length, 1)}${path.map((asn) => octets(asn, 2)).join('')}`
+  return `4002${octets(value.length / 2, 1)}${value}`
+}
+/** The same with 4 octets: optional transitive, type 17. */
+function as4Path(path: readonly number[]): string {
+  const value = `02${octets(path.length, 1)}${path.map((asn) => octets(asn, 4)).join('')}`
+  return `c011${octets(value.length / 2, 1)}${value}`
+}
+function octets(value: number, count: number): string {
+  return value.toString(16).padStart(2 * count, '0')
 }

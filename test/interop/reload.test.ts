@@ -2,7 +2,7 @@
  * Operating a live daemon: neighbours added and removed by SIGHUP while another session stays up, a bad file that changes nothing,
  * and health, readiness and metrics over HTTP.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { FamilyName } from '../../src/net/family.js'
 import { foreign, REQUIREMENTS } from '../support/daemons/index.js'
@@ -78,20 +78,36 @@ if (!isControl && requireOrSkip(t, requirement)) {
 
     // Each bad file is refused as a whole: the good parts of it are not applied either.
     const good = us.peers
+    us.peers = []
+    us.writeConfiguration()
+    const withoutPeers = readFileSync(us.file, 'utf8')
+    us.peers = good
     for (const [what, text] of [
       ['not YAML', 'asn: [64512\nneighbors: {'],
-      ['unknown key', `asn: ${ASN}\nneighbours: []\nfib: { driver: off }\n`],
+      ['one unknown key', `${withoutPeers}\nneighbours: []\n`],
       ['wrong type', `asn: many\nrouterId: ${here.v4}\nneighbors: []\nfib: { driver: off }\n`],
       ['another AS', `asn: 64999\nrouterId: ${here.v4}\nneighbors: []\nfib: { driver: off }\n`],
       ['empty', ''],
     ] as const) {
       writeFileSync(us.file, text)
-      us.hangup()
-      await t.rejects(us.command('reload'), `reload is refused: ${what}`)
-      t.same([...(await us.sessions()).keys()].sort(), [bird!.host.v4, frr!.host.v4].sort(), `${what}: same neighbours`)
-      t.equal((await us.neighbor(frr!.host.v4)).establishedCount, 1, `${what}: session with FRR stays`)
-      await unchanged()
+      for (const [way, reload] of [
+        ['SIGHUP', async () => us.hangup()],
+        ['nodebgp reload', () => t.rejects(us.command('reload'), `${what}: nodebgp reload says no`)],
+      ] as const) {
+        const rejected = us.logged('config-rejected')
+        await reload()
+        await until(
+          `${what}: ${way} is refused in the log`,
+          () => us.logged('config-rejected'),
+          (count) => count === rejected + 1,
+        )
+        const neighbors = [...(await us.sessions()).keys()].sort()
+        t.same(neighbors, [bird!.host.v4, frr!.host.v4].sort(), `${what}, ${way}: same neighbours`)
+        t.equal((await us.neighbor(frr!.host.v4)).establishedCount, 1, `${what}, ${way}: session with FRR stays`)
+        await unchanged()
+      }
     }
+    t.ok((await bird!.learned('10.244.1.64/26')) && (await frr!.learned('10.244.1.0/26')), 'our routes are still there')
 
     us.peers = [...good, peerOf(gobgp)]
     us.reload()

@@ -2,13 +2,14 @@
  * Our own daemon as a child in a network namespace: configuration written from the common shape, questions asked over the unix socket,
  * changes made as an operator makes them (the file and SIGHUP, or a command).
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { NeighborView, PathView, SummaryView } from '../../src/api/types.js'
 import type { FibEntry } from '../../src/fib/types.js'
+import type { LogEvent } from '../../src/log.js'
 import type { FamilyName } from '../../src/net/family.js'
 import { Process, run } from './daemons/process.js'
 import { type LearnedRoute, type OwnRoute, type PeerSpec, Speaker, type SpeakerSpec } from './daemons/speaker.js'
@@ -39,14 +40,16 @@ export class Nodebgp extends Speaker {
   get file(): string {
     return join(this.host.dir, 'bgp.yaml')
   }
+  get logFile(): string {
+    return join(this.host.dir, 'out.log')
+  }
   get socket(): string {
     return join(this.host.dir, 'n.sock')
   }
 
   protected async launch(): Promise<Process> {
     this.writeConfiguration()
-    const log = join(this.host.dir, 'out.log')
-    return new Process(this.host.netns, log, process.execPath, [MAIN, 'run', '-c', this.file])
+    return new Process(this.host.netns, this.logFile, process.execPath, [MAIN, 'run', '-c', this.file])
   }
   protected async announced(): Promise<void> {
     this.reload()
@@ -62,7 +65,8 @@ export class Nodebgp extends Speaker {
 
   async routes(family: FamilyName): Promise<LearnedRoute[]> {
     const paths = await this.rib(family)
-    return paths.flatMap((path) => (path.fromAddress === null ? [] : [learned(path, path.fromAddress)]))
+    // The others have no view of what they refused; ours, with the reason, is asked for by rib().
+    return paths.flatMap((path) => (path.fromAddress === null || !path.valid ? [] : [learned(path, path.fromAddress)]))
   }
 
   async refresh(address: string): Promise<void> {
@@ -93,6 +97,12 @@ export class Nodebgp extends Speaker {
     const found = all.find((one) => one.address === address && !one.range)
     if (found === undefined) throw new Error(`${this.name} has no neighbour ${address}`)
     return found
+  }
+
+  /** Lines of the log with this event (src/log.ts), of all runs. */
+  logged(event: LogEvent): number {
+    const lines = readFileSync(this.logFile, 'utf8').split('\n')
+    return lines.filter((line) => line.includes(`"event":"${event}"`)).length
   }
 
   /** A command as an operator types it; rejects when its exit code is not 0. */
@@ -141,7 +151,7 @@ export class Nodebgp extends Speaker {
       ...(reflects ? { reflector: { clusterId: spec.clusterId ?? spec.routerId ?? host.v4 } } : {}),
       originate: [...this.own.values()].map((route) => this.#originate(route)),
       neighbors: this.peers.map((peer, index) => this.#neighbor(peer, index)),
-      fib: spec.kernel ? { driver: 'auto', accept: ['10.244.0.0/16', 'fd00:244::/32'] } : { driver: 'off' },
+      fib: spec.kernel ? { driver: 'auto', accept: ['10.0.0.0/8', 'fd00:244::/32'] } : { driver: 'off' },
     }
   }
 

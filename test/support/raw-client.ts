@@ -1,9 +1,10 @@
 /**
- * A program for bad neighbours: `node raw-client.js ADDRESS END HEX…` connects to port 179, writes the chunks as they are, and prints as hex
- * all that it received, one line, when the connection has ended. END:
+ * A program for bad neighbours: `node raw-client.js FROM TO END HEX…` connects from the local address FROM to port 179 of TO, writes the chunks
+ * as they are, and prints as hex all that it received, one line, when the connection has ended. END:
  * - `wait`: until the other side closes
  * - `half`: FIN after the last chunk
  * - `reset`: RST as soon as an UPDATE has come, which is when the other side is Established and has our chunks behind it
+ * - `end-of-rib`: RST as soon as the End-of-RIB of IPv4 has come, which is when our table has been sent as a whole
  * - `reset-now`: RST after the last chunk
  * - `flood`: 200 connections at once; each sends another part of the first chunk, and ends in its own way
  */
@@ -14,16 +15,20 @@ export const RAW_CLIENT = import.meta.url
 
 const FLOOD = 200
 const UPDATE = new RegExp(`${'ff'.repeat(16)}....02`)
+/** RFC 4724 §2: an UPDATE without anything in it. */
+const END_OF_RIB = new RegExp(`${'ff'.repeat(16)}00170200000000`)
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [address, end, ...chunks] = process.argv.slice(2)
-  if (end === 'flood') flood(address!, Buffer.from(chunks[0] ?? '', 'hex'))
-  else single(address!, end!, chunks)
+  const [from, to, end, ...chunks] = process.argv.slice(2)
+  const dial = (): Socket => open(from!, to!)
+  if (end === 'flood') flood(dial, Buffer.from(chunks[0] ?? '', 'hex'))
+  else single(dial, end!, chunks)
 }
 
-function single(address: string, end: string, chunks: readonly string[]): void {
+function single(dial: () => Socket, end: string, chunks: readonly string[]): void {
   let received = ''
-  const socket = open(address)
+  const enough = end === 'reset' ? UPDATE : end === 'end-of-rib' ? END_OF_RIB : null
+  const socket = dial()
   socket.on('connect', () => {
     for (const chunk of chunks) socket.write(Buffer.from(chunk, 'hex'))
     if (end === 'half') socket.end()
@@ -31,15 +36,15 @@ function single(address: string, end: string, chunks: readonly string[]): void {
   })
   socket.on('data', (data) => {
     received += data.toString('hex')
-    if (end === 'reset' && UPDATE.test(received)) socket.resetAndDestroy()
+    if (enough?.test(received)) socket.resetAndDestroy()
   })
   socket.on('close', () => process.stdout.write(`${received}\n`))
 }
 
-function flood(address: string, bytes: Buffer): void {
+function flood(dial: () => Socket, bytes: Buffer): void {
   let left = FLOOD
   for (let n = 0; n < FLOOD; n++) {
-    const socket = open(address)
+    const socket = dial()
     socket.on('connect', () => {
       socket.write(bytes.subarray(0, n % (bytes.length + 1)), () =>
         n % 2 === 0 ? socket.end() : socket.resetAndDestroy(),
@@ -52,8 +57,8 @@ function flood(address: string, bytes: Buffer): void {
   }
 }
 
-function open(address: string): Socket {
-  const socket = connect({ host: address, port: 179 })
+function open(localAddress: string, host: string): Socket {
+  const socket = connect({ host, port: 179, localAddress })
   socket.setNoDelay(true)
   // A refused or reset connection is an answer like any other: 'close' follows.
   socket.on('error', () => {})
