@@ -212,7 +212,10 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   'fib-failed': { level: 'error', text: (f) => `${f.prefix} not installed: ${f.reason}`, limitBy: (f) => f.reason },
   'fib-swept': {
     level: 'info',
-    text: (f) => `${f.removed} routes of an earlier run removed from the kernel: nobody confirmed them`,
+    text: (f) =>
+      f.removed === 0
+        ? 'no route of an earlier run is left unconfirmed in the kernel'
+        : `${f.removed} routes of an earlier run removed from the kernel: nobody confirmed them`,
   },
   'fib-trouble': { level: 'error', text: (f) => f.reason, limitBy: (f) => f.reason },
   'api-listen': { level: 'info', text: (f) => `API on ${f.where}` },
