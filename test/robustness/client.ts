@@ -51,6 +51,7 @@ export class Client {
   error = ''
   /** False: only counts what comes. */
   keeps = true
+  onData: (chunk: Buffer) => void = () => {}
   readonly #waiting = new Set<() => void>()
 
   constructor(port: number, address: string, target = '127.0.0.1') {
@@ -67,6 +68,7 @@ export class Client {
     this.socket.on('data', (chunk: Buffer) => {
       this.octets += chunk.length
       if (this.keeps) this.received = Buffer.concat([this.received, chunk])
+      this.onData(chunk)
       this.#look()
     })
   }
