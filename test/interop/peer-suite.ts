@@ -7,8 +7,9 @@ import type { FamilyName } from '../../src/net/family.js'
 import { type ForeignKind, foreign, REQUIREMENTS } from '../support/daemons/index.js'
 import { Segment } from '../support/daemons/segment.js'
 import type { LearnedRoute, OwnRoute, PeerSpec, Speaker } from '../support/daemons/speaker.js'
+import { Nodebgp } from '../support/nodebgp.js'
 import { requireOrSkip } from '../support/require.js'
-import { subject } from '../support/subject.js'
+import { isControl, subject } from '../support/subject.js'
 import { until } from '../support/wait.js'
 
 const V4: readonly FamilyName[] = ['ipv4-unicast']
@@ -60,14 +61,20 @@ export function peerSuite(kind: ForeignKind): void {
     for (const address of [there.v4, there.v6]) await us.established(address)
     for (const address of [here.v4, here.v6]) await them.established(address)
 
-    const external = { asPath: '65001', localPref: undefined }
-    await routesArrive(t, us, THEIRS, (prefix) => ({
+    const theirs = { asPath: '65001', localPref: undefined }
+    await routesArrive(t, them, us, THEIRS, (prefix) => ({
       from: via(prefix, there),
       nextHop: via(prefix, there),
-      ...external,
+      ...theirs,
     }))
-    const mine = { asPath: '64512', localPref: undefined }
-    await routesArrive(t, them, OURS, (prefix) => ({ from: via(prefix, here), nextHop: via(prefix, here), ...mine }))
+    const ours = { asPath: '64512', localPref: undefined }
+    await routesArrive(t, us, them, OURS, (prefix) => ({
+      from: via(prefix, here),
+      nextHop: via(prefix, here),
+      ...ours,
+    }))
+    await negotiated(t, us, there.v4, V4)
+    await negotiated(t, us, there.v6, V6)
     await changesArrive(us, them)
     await refreshBothWays(t, us, them, here.v4, there.v4)
     await refreshBothWays(t, us, them, here.v6, there.v6)
@@ -93,8 +100,9 @@ export function peerSuite(kind: ForeignKind): void {
     await them.established(here.v4)
 
     const internal = { asPath: '', localPref: 100 }
-    await routesArrive(t, us, THEIRS, (prefix) => ({ from: there.v4, nextHop: via(prefix, there), ...internal }))
-    await routesArrive(t, them, OURS, (prefix) => ({ from: here.v4, nextHop: via(prefix, here), ...internal }))
+    await routesArrive(t, them, us, THEIRS, (prefix) => ({ from: there.v4, nextHop: via(prefix, there), ...internal }))
+    await routesArrive(t, us, them, OURS, (prefix) => ({ from: here.v4, nextHop: via(prefix, here), ...internal }))
+    await negotiated(t, us, there.v4, BOTH)
     await changesArrive(us, them)
     await refreshBothWays(t, us, them, here.v4, there.v4)
 
@@ -116,6 +124,7 @@ type Expected = { from: string; nextHop: string; asPath: string; localPref: numb
 /** All of these routes are there, with their attributes as they were sent. */
 async function routesArrive(
   t: Test,
+  sender: Speaker,
   receiver: Speaker,
   routes: readonly OwnRoute[],
   expected: (prefix: string) => Expected,
@@ -123,14 +132,13 @@ async function routesArrive(
   for (const route of routes) {
     const learned = await receiver.learned(route.prefix)
     const { localPref, ...rest } = expected(route.prefix)
-    const seen = pick(learned)
+    const med = route.med ?? sender.plainMed
     t.same(
-      seen,
+      pick(learned),
       {
         ...rest,
         origin: 'igp',
-        // A MED of 0 and none are the same to some views.
-        med: route.med ?? 0,
+        med: receiver.showsAbsentMed ? med : (med ?? 0),
         communities: [...(route.communities ?? [])].sort(),
         largeCommunities: [...(route.largeCommunities ?? [])].sort(),
       },
@@ -142,7 +150,20 @@ async function routesArrive(
 }
 
 function pick({ from, nextHop, asPath, origin, med, communities, largeCommunities }: LearnedRoute) {
-  return { from, nextHop, asPath, origin, med: med ?? 0, communities, largeCommunities }
+  return { from, nextHop, asPath, origin, med, communities, largeCommunities }
+}
+
+/** What the OPENs of both sides come to; the view of ours tells. */
+async function negotiated(t: Test, us: Speaker, address: string, families: readonly FamilyName[]): Promise<void> {
+  if (!(us instanceof Nodebgp)) return
+  const { as4, holdTimeSeconds, keepaliveSeconds, negotiatedFamilies, capabilities } = await us.neighbor(address)
+  t.same(
+    { as4, holdTimeSeconds, keepaliveSeconds, families: [...negotiatedFamilies].sort() },
+    { as4: true, holdTimeSeconds: 9, keepaliveSeconds: 3, families: [...families].sort() },
+    `negotiated with ${address}`,
+  )
+  const codes = capabilities.map(({ code }) => code)
+  for (const code of [1, 2, 65]) t.ok(codes.includes(code), `${address} has offered capability ${code}`)
 }
 
 /** Routes added, changed and withdrawn while the session is up, in both directions and families. */
@@ -176,7 +197,13 @@ async function refreshBothWays(
   ] as const) {
     if (!asker.asksForRefresh) continue
     const before = await asker.updatesReceived(address)
+    const requests = await refreshMessages()
     await asker.refresh(address)
+    await until(
+      `${asker.name} has asked ${address} to send its routes again`,
+      refreshMessages,
+      (count) => isControl || count > requests,
+    )
     if (answerer.answersRefresh) {
       await until(
         `${asker.name}: routes of ${address} again after a route refresh (updates before: ${before})`,
@@ -185,19 +212,32 @@ async function refreshBothWays(
       )
     }
     t.equal((await asker.sessions()).get(address), 'Established', `${asker.name}: session is up after a route refresh`)
+
+    /** ROUTE-REFRESH messages of the asker as we count them. */
+    async function refreshMessages(): Promise<number> {
+      if (!(us instanceof Nodebgp)) return Number.NaN
+      return us.messages(theirAddress, asker === us ? 'sent' : 'received', /refresh/i)
+    }
   }
   for (const { prefix } of THEIRS) await us.learned(prefix)
   for (const { prefix } of OURS) await them.learned(prefix)
 }
 
-/** The neighbour is killed and started again; then its cable is pulled until both hold timers have expired, and plugged in again. */
+/** The neighbour is killed and started again, then we are; then its cable is pulled until both hold timers have expired, and plugged in again. */
 async function lossAndReturn(t: Test, segment: Segment, us: Speaker, them: Speaker): Promise<void> {
   await them.kill()
   for (const { prefix } of THEIRS) await us.lost(prefix)
   await them.start()
   for (const { prefix } of THEIRS) await us.learned(prefix)
   for (const { prefix } of OURS) await them.learned(prefix)
-  t.pass('killed and restarted: all routes are back')
+  t.pass('neighbour killed and restarted: all routes are back')
+
+  await us.kill()
+  for (const { prefix } of OURS) await them.lost(prefix)
+  await us.start()
+  for (const { prefix } of THEIRS) await us.learned(prefix)
+  for (const { prefix } of OURS) await them.learned(prefix)
+  t.pass('we killed and restarted: all routes are back')
 
   segment.unplug(them.host)
   for (const { prefix } of THEIRS) await us.lost(prefix)

@@ -11,6 +11,8 @@ import { familyOfText, isIpv6, type LearnedRoute, type OwnRoute, type PeerSpec, 
 
 export class Frr extends Speaker {
   readonly kind = 'frr'
+  /** A `network` takes the metric 0 of its static route. */
+  override readonly plainMed = 0
   #zebra: Process | null = null
 
   override async stop(): Promise<void> {

@@ -9,6 +9,7 @@ import { familyOfText, type LearnedRoute, type OwnRoute, type PeerSpec, Speaker 
 
 export class GoBgp extends Speaker {
   readonly kind = 'gobgp'
+  /** 3.10 can answer ROUTE-REFRESH but has no code that sends one: all variants of `softreset` evaluate again what was received. */
   override readonly asksForRefresh = false
 
   protected async launch(): Promise<Process> {

@@ -11,6 +11,7 @@ export class OpenBgpd extends Speaker {
   readonly kind = 'openbgpd'
   /** 7.7 logs "AID IPv4 unicast not negotiated" for every ROUTE-REFRESH, whoever asks (seen with FRR and BIRD). */
   override readonly answersRefresh = false
+  override readonly showsAbsentMed = false
 
   protected async launch(): Promise<Process> {
     this.#write()

@@ -64,6 +64,10 @@ export abstract class Speaker {
   readonly asksForRefresh: boolean = true
   /** False where a ROUTE-REFRESH is taken without an error and nothing follows from it. */
   readonly answersRefresh: boolean = true
+  /** MULTI_EXIT_DISC that goes out with own routes that were given none. */
+  readonly plainMed: number | null = null
+  /** False where the view of routes shows a MED of 0 also for routes without one. */
+  readonly showsAbsentMed: boolean = true
   readonly own = new Map<string, OwnRoute>()
   protected process: Process | null = null
 
