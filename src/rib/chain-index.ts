@@ -105,23 +105,28 @@ export function grown(array: Int32Array, atLeast: number): Int32Array<ArrayBuffe
 
 const MIN_BUCKETS = 1024
 
-/** Murmur3 (32 bit) over octets; seeded, so that chosen keys do not collide. */
+/**
+ * Murmur3 (32 bit) over octets with multipliers that come from the seed: with its public ones anybody can make octets that collide under every seed, which a
+ * peer could put into its attributes.
+ */
 export function hashOctets(octets: Uint8Array, start: number, end: number, seed: number): number {
+  const first = finish(seed ^ 0x9e3779b9) | 1
+  const second = finish(seed ^ 0x7f4a7c15) | 1
   let h = seed | 0
   let i = start
   for (; i + 4 <= end; i += 4) {
     let k = octets[i]! | (octets[i + 1]! << 8) | (octets[i + 2]! << 16) | (octets[i + 3]! << 24)
-    k = Math.imul(k, 0xcc9e2d51)
+    k = Math.imul(k, first)
     k = (k << 15) | (k >>> 17)
-    h ^= Math.imul(k, 0x1b873593)
+    h ^= Math.imul(k, second)
     h = (h << 13) | (h >>> 19)
     h = (Math.imul(h, 5) + 0xe6546b64) | 0
   }
   let k = 0
   for (let shift = 0; i < end; i++, shift += 8) k |= octets[i]! << shift
-  k = Math.imul(k, 0xcc9e2d51)
+  k = Math.imul(k, first)
   k = (k << 15) | (k >>> 17)
-  h ^= Math.imul(k, 0x1b873593)
+  h ^= Math.imul(k, second)
   return finish(h ^ (end - start))
 }
 
