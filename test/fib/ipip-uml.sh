@@ -1,5 +1,6 @@
-# Guest script of ipip-uml.test.ts: two nodes on one link with a pod behind each; our FIB writes the routes between them.
-# Needs FIB_NODE (the compiled uml-node.js) and NODE (the program node). Leaves what it saw in $OUT; the test judges it.
+# Guest script of ipip-uml.test.ts: two nodes on one link with a pod behind each. Our FIB alone writes the routes between them, then two whole
+# daemons do, from what they tell each other. Needs FIB_NODE (the compiled uml-node.js), MAIN (our command) and NODE (the program node).
+# Leaves what it saw in $OUT; the test judges it.
 set -u
 for name in n1 n2 p1 p2; do
   ip netns add $name
@@ -48,6 +49,17 @@ until_route() {
     sleep 0.5
   done
 }
+# ping_through_tunnel NAME COUNT: pings from pod to pod, with what eth0 of n2 carries as IPIP and the counters of tunl0 around it.
+ping_through_tunnel() {
+  ip -n n1 -j -s link show tunl0 >"$OUT/$1-before"
+  ip netns exec n2 timeout 20 tcpdump -i eth0 -n -c 2 ip proto 4 >"$OUT/$1-packets" 2>&1 &
+  local dump=$!
+  while [[ $(<"$OUT/$1-packets") != *listening* ]] && kill -0 $dump 2>/dev/null; do sleep 0.5; done
+  ip netns exec p1 ping -c "$2" -i 0.2 -W 2 10.244.2.2 >"$OUT/$1-ping"
+  echo $? >"$OUT/$1-ping-status"
+  wait $dump
+  ip -n n1 -j -s link show tunl0 >"$OUT/$1-after"
+}
 stop() {
   kill $pids 2>/dev/null
   wait $pids
@@ -63,14 +75,7 @@ done
 start a1 n1 '{"options":{"encapsulation":"ipip"},"routes":{"10.244.2.0/26":["192.168.0.2"],"10.245.0.0/26":["192.168.0.2","192.168.0.3"]}}'
 start a2 n2 '{"options":{"encapsulation":"ipip"},"routes":{"10.244.1.0/26":["192.168.0.1"]}}'
 ip -n n1 route show proto 179 >"$OUT/a-routes"
-ip -n n1 -j -s link show tunl0 >"$OUT/a-before"
-ip netns exec n2 timeout 20 tcpdump -i eth0 -n -c 2 ip proto 4 >"$OUT/a-packets" 2>&1 &
-dump=$!
-while [[ $(<"$OUT/a-packets") != *listening* ]] && kill -0 $dump 2>/dev/null; do sleep 0.5; done
-ip netns exec p1 ping -c 5 -i 0.2 -W 2 10.244.2.2 >"$OUT/a-ping"
-echo $? >"$OUT/a-ping-status"
-wait $dump
-ip -n n1 -j -s link show tunl0 >"$OUT/a-after"
+ping_through_tunnel a 5
 ip -n n1 link set tunl0 down
 for i in $(seq 60); do
   [[ $(<"$OUT/a1.log") == *'is down'* ]] && break
@@ -99,4 +104,52 @@ until_route nb0
 ip -n n1 -j -d addr show nb0 >"$OUT/b-device-again"
 ip -n n1 route show proto 179 >"$OUT/b-routes-again"
 stop
+
+echo "--- two daemons with a BGP session between their nodes"
+# watch NAMESPACE, then until_change NAMESPACE TEXT: reads what the kernel says of its routes until a line contains TEXT, or it is silent for 40 s.
+declare -A changes
+watch() {
+  local input
+  mkfifo "/run/changes-$1"
+  ip -n "$1" -o monitor route >"/run/changes-$1" &
+  monitors="$monitors $!"
+  exec {input}<"/run/changes-$1"
+  changes[$1]=$input
+}
+until_change() {
+  local line
+  while IFS= read -t 40 -r line <&"${changes[$1]}"; do
+    printf '%s\n' "$line" >>"$OUT/d-changes-$1"
+    [[ $line == *"$2"* ]] && return
+  done
+}
+monitors=
+for i in 1 2; do
+  other=$((3 - i))
+  ip -n n$i link set tunl0 up
+  watch n$i
+  cat >/run/d$i.yaml <<EOF
+asn: 64512
+routerId: 192.168.0.$i
+listen: [{ address: 192.168.0.$i, port: 179 }]
+api: { socket: /run/d$i.sock }
+originate: [{ prefix: 10.244.$i.0/26, blackhole: true }]
+neighbors: [{ name: n$other, address: 192.168.0.$other, asn: 64512, connectRetry: 1s }]
+fib: { accept: [10.244.0.0/16], encapsulation: ipip, tunnelDevice: tunl0 }
+EOF
+  ip netns exec n$i "$NODE" "$MAIN" run -c /run/d$i.yaml >"$OUT/d$i.log" 2>&1 &
+  daemons[i]=$!
+done
+until_change n1 '10.244.2.0/26 via 192.168.0.2 dev tunl0'
+until_change n2 '10.244.1.0/26 via 192.168.0.1 dev tunl0'
+for i in 1 2; do ip -n n$i route show proto 179 >"$OUT/d-routes-n$i"; done
+ping_through_tunnel d 5
+"$NODE" "$MAIN" show rib --json --socket /run/d1.sock >"$OUT/d-rib"
+kill "${daemons[2]}"
+wait "${daemons[2]}"
+echo $? >"$OUT/d-exit"
+until_change n1 'Deleted 10.244.2.0/26'
+ip -n n1 route show proto 179 >"$OUT/d-routes-alone"
+kill "${daemons[1]}" $monitors
+wait
 exit 0

@@ -1,5 +1,7 @@
-/** IPIP on a real kernel that has it: our FIB writes routes through tunnels, and pods reach each other. */
-import t from 'tap'
+/** IPIP on a real kernel that has it: our FIB, and two whole daemons, write routes through tunnels, and pods reach each other. */
+import t, { type Test } from 'tap'
+import type { PathView } from '../../src/api/types.js'
+import { MAIN } from '../support/nodebgp.js'
 import { requireOrSkip } from '../support/require.js'
 import { runInUml, UML_REQUIREMENT } from '../support/uml.js'
 
@@ -11,18 +13,31 @@ interface DeviceJson {
   readonly stats64: { readonly rx: { readonly packets: number }; readonly tx: { readonly packets: number } }
 }
 
-// The guest takes 10 to 40 s, by how busy the machine is.
-t.setTimeout(180_000)
+// The guest takes 20 to 60 s, by how busy the machine is.
+t.setTimeout(280_000)
 
-t.test('IPIP in user-mode Linux', { timeout: 170_000 }, async (t) => {
+t.test('IPIP in user-mode Linux', { timeout: 270_000 }, async (t) => {
   const commands = [...UML_REQUIREMENT.commands, 'ping', 'tcpdump']
   const packages = [...UML_REQUIREMENT.packages, 'iputils-ping', 'tcpdump']
   if (!requireOrSkip(t, { commands, packages })) return
   const FIB_NODE = new URL('./uml-node.js', import.meta.url).pathname
-  const run = await runInUml(t, 'test/fib/ipip-uml.sh', { FIB_NODE, NODE: process.execPath })
+  const run = await runInUml(t, 'test/fib/ipip-uml.sh', { FIB_NODE, MAIN, NODE: process.execPath })
   t.equal(run.status, 0, 'the guest ran to its end')
   if (run.status !== 0) t.comment(run.console)
   const device = (name: string): DeviceJson => (JSON.parse(run.file(name) || '[{}]') as DeviceJson[])[0]!
+
+  /** Five pings from pod to pod that ipip-uml.sh has made with ping_through_tunnel. */
+  const pingsThroughTunnel = (t: Test, part: string): void => {
+    t.match(run.file(`${part}-ping`), /5 packets transmitted, 5 received/)
+    t.equal(run.file(`${part}-ping-status`).trim(), '0')
+    const [before, after] = [device(`${part}-before`), device(`${part}-after`)]
+    t.equal(after.stats64.tx.packets - before.stats64.tx.packets, 5, 'the pings went into the tunnel')
+    t.equal(after.stats64.rx.packets - before.stats64.rx.packets, 5, 'the answers came out of it')
+    t.match(
+      run.file(`${part}-packets`),
+      /IP 192\.168\.0\.1 > 192\.168\.0\.2: IP 10\.244\.1\.2 > 10\.244\.2\.2: ICMP echo request/,
+    )
+  }
 
   t.test('through the tunl0 of another owner', async (t) => {
     t.match(run.file('a-routes'), /^10\.244\.2\.0\/26 via 192\.168\.0\.2 dev tunl0 onlink/m)
@@ -31,15 +46,7 @@ t.test('IPIP in user-mode Linux', { timeout: 170_000 }, async (t) => {
       /^10\.245\.0\.0\/26[\s\S]*via 192\.168\.0\.2 dev tunl0 weight 1 onlink[\s\S]*via 192\.168\.0\.3 dev tunl0 weight 1 onlink/m,
       'many paths',
     )
-    t.match(run.file('a-ping'), /5 packets transmitted, 5 received/)
-    t.equal(run.file('a-ping-status').trim(), '0')
-    const [before, after] = [device('a-before'), device('a-after')]
-    t.equal(after.stats64.tx.packets - before.stats64.tx.packets, 5, 'the pings went into the tunnel')
-    t.equal(after.stats64.rx.packets - before.stats64.rx.packets, 5, 'the answers came out of it')
-    t.match(
-      run.file('a-packets'),
-      /IP 192\.168\.0\.1 > 192\.168\.0\.2: IP 10\.244\.1\.2 > 10\.244\.2\.2: ICMP echo request/,
-    )
+    pingsThroughTunnel(t, 'a')
   })
 
   t.test(
@@ -70,5 +77,25 @@ t.test('IPIP in user-mode Linux', { timeout: 170_000 }, async (t) => {
     t.ok(again.flags.includes('UP'))
     t.equal(again.mtu, 1480)
     t.equal(run.file('b-routes-again'), run.file('b-routes'))
+  })
+
+  t.test("two daemons: each learns the other's block over BGP and writes it through tunl0", async (t) => {
+    t.match(run.file('d-routes-n1'), /^10\.244\.2\.0\/26 via 192\.168\.0\.2 dev tunl0 onlink/m)
+    t.match(run.file('d-routes-n2'), /^10\.244\.1\.0\/26 via 192\.168\.0\.1 dev tunl0 onlink/m)
+    t.match(run.file('d-routes-n1'), /^blackhole 10\.244\.1\.0\/26/m)
+    const rib = JSON.parse(run.file('d-rib') || '[]') as PathView[]
+    t.match(
+      rib.find((path) => path.prefix === '10.244.2.0/26'),
+      { fromAddress: '192.168.0.2', nextHop: '192.168.0.2', best: true },
+    )
+    pingsThroughTunnel(t, 'd')
+    if (!t.passing()) t.comment(run.file('d1.log') + run.file('d2.log'))
+  })
+
+  t.test('one of them ends: the other takes its route out', async (t) => {
+    t.equal(run.file('d-exit').trim(), '0')
+    t.match(run.file('d-changes-n1'), /^Deleted 10\.244\.2\.0\/26 via 192\.168\.0\.2 dev tunl0/m)
+    t.notMatch(run.file('d-routes-alone'), /10\.244\.2\.0/)
+    t.match(run.file('d-routes-alone'), /^blackhole 10\.244\.1\.0\/26/m)
   })
 })

@@ -39,7 +39,7 @@ export async function runInUml(
   writeFileSync(join(folder, 'variables'), lines.join(''))
   const child = spawn('bash', [join(projectRoot, 'test/support/uml.sh'), join(projectRoot, script), folder], {
     stdio: 'ignore',
-    env: { ...process.env, UML_SECONDS: '165' },
+    env: { ...process.env, UML_SECONDS: '265' },
   })
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', reject)
