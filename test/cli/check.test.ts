@@ -49,11 +49,12 @@ t.test('JSON', async (t) => {
 })
 
 t.test('wrong usage is told by yargs before the file is read', async (t) => {
-  const failures: string[] = []
   const cli = yargs(['check'])
     .command(checkCommand)
     .exitProcess(false)
-    .fail((message) => failures.push(message))
-  await cli.parseAsync()
-  t.match(failures, [/Not enough/])
+    .fail((message) => {
+      throw new Error(message)
+    })
+  await t.rejects(async () => cli.parseAsync(), /Not enough/)
+  t.equal(process.exitCode, undefined, 'nothing was checked')
 })

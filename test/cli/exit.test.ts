@@ -139,11 +139,13 @@ t.test('--watch draws again and again on a terminal', async (t) => {
   const given = await givenApi()
   t.teardown(given.end)
   const command = `${process.execPath} ${mainFile} show summary --watch --socket ${given.socket}`
-  const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
   let screens = 0
   for await (const chunk of child.stdout.setEncoding('utf8')) {
     screens += String(chunk).split('router identifier').length - 1
-    if (screens >= 2) child.kill()
+    if (screens >= 2 && !child.stdin.writableEnded) child.stdin.end(CTRL_C)
   }
   t.ok(screens >= 2)
 })
+
+const CTRL_C = '\u0003'
