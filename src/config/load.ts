@@ -18,8 +18,11 @@ export interface LoadOptions {
 export function loadConfig(file: string, options: LoadOptions = {}): ConfigResult {
   let text: string
   try {
-    const { size } = statSync(file)
-    if (size > MAX_FILE_OCTETS) return unreadable(file, `it is larger than ${MAX_FILE_OCTETS / 1_048_576} MiB`)
+    const found = statSync(file)
+    // /dev/zero never ends. A pipe, as of `check <(…)`, does.
+    if (found.isCharacterDevice() || found.isBlockDevice())
+      return unreadable(file, 'it is a device; give the path of a file')
+    if (found.size > MAX_FILE_OCTETS) return unreadable(file, `it is larger than ${MAX_FILE_OCTETS / 1_048_576} MiB`)
     text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
   } catch (error) {
     return unreadable(file, reasonOf(error))

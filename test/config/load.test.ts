@@ -16,6 +16,7 @@ t.test('a file that cannot be read says what to do', async (t) => {
   t.match(message('none.yaml'), /cannot be read: no such file; give the path/)
   t.match(message('folder.yaml'), /is a directory/)
   t.match(message('latin1.yaml'), /not UTF-8/)
+  t.match(loadConfig('/dev/zero'), { ok: false, problems: [{ message: /it is a device/ }] })
   const result = loadConfig(join(folder, 'good.yaml'), { env: { WHO: 'me' }, defaultRouterId: () => 7 })
   t.match(result, { ok: true, config: { nodeName: 'me', routerId: 7, file: join(folder, 'good.yaml') } })
 })
