@@ -44,7 +44,7 @@ t.test('OPEN in pieces, silence, floods', async (t) => {
   const silent: Client[] = []
   for (let n = 0; n < 50; n++) silent.push(new Client(daemon.port, `127.66.3.${n + 1}`))
   await Promise.all(silent.map((client) => client.connected()))
-  silent.forEach((client, n) => client.send(open({ id: client.address }).slice(0, 2 * (n % 45))))
+  for (const [n, client] of silent.entries()) client.send(open({ id: client.address }).slice(0, 2 * (n % 45)))
 
   for (let round = 0; round < 4; round++) {
     const strangers = Array.from(
