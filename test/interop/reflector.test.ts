@@ -6,11 +6,14 @@ import t, { type Test } from 'tap'
 import type { FamilyName } from '../../src/net/family.js'
 import { type ForeignKind, foreign, REQUIREMENTS } from '../support/daemons/index.js'
 import { Segment } from '../support/daemons/segment.js'
-import type { Speaker } from '../support/daemons/speaker.js'
+import { isIpv6, type Speaker } from '../support/daemons/speaker.js'
+import { Nodebgp } from '../support/nodebgp.js'
 import { requireOrSkip } from '../support/require.js'
-import { isControl, subject } from '../support/subject.js'
+import { subject } from '../support/subject.js'
+import { until } from '../support/wait.js'
 
 const FAMILIES: readonly FamilyName[] = ['ipv4-unicast']
+const BOTH: readonly FamilyName[] = ['ipv4-unicast', 'ipv6-unicast']
 const KINDS: readonly ForeignKind[] = ['bird', 'frr', 'gobgp', 'openbgpd', 'exabgp']
 const ASN = 64512
 
@@ -28,6 +31,7 @@ if (requireOrSkip(t, requirement)) {
   t.test('two clusters in a row', twoClusters)
 }
 
+/** Both families in one IPv4 session each. */
 async function fiveClients(t: Test): Promise<void> {
   const segment = new Segment(t)
   const center = segment.host('rr', 1)
@@ -36,7 +40,7 @@ async function fiveClients(t: Test): Promise<void> {
       host: center,
       asn: ASN,
       clusterId: '10.0.0.1',
-      peers: [{ range: '172.31.5.0/24', asn: ASN, families: FAMILIES, passive: true, client: true }],
+      peers: [{ range: '172.31.5.0/24', asn: ASN, families: BOTH, passive: true, client: true }],
     }),
   )
   const clients = KINDS.map((kind, index) =>
@@ -44,8 +48,8 @@ async function fiveClients(t: Test): Promise<void> {
       foreign(kind, {
         host: segment.host(kind, index + 11),
         asn: ASN,
-        routes: [{ prefix: blockOf(index), med: index + 1, communities: [`64512:${index + 1}`] }],
-        peers: [{ address: center.v4, asn: ASN, families: FAMILIES }],
+        routes: blocksOf(index).map((prefix) => ({ prefix, med: index + 1, communities: [`64512:${index + 1}`] })),
+        peers: [{ address: center.v4, asn: ASN, families: BOTH }],
       }),
     ),
   )
@@ -55,39 +59,41 @@ async function fiveClients(t: Test): Promise<void> {
   for (const [to, receiver] of clients.entries()) {
     for (const [from, sender] of clients.entries()) {
       if (from === to) continue
-      const { prefix, ...attributes } = await receiver.learned(blockOf(from))
-      t.same(
-        attributes,
-        {
-          from: center.v4,
-          nextHop: sender.host.v4,
-          asPath: '',
-          origin: 'igp',
-          med: from + 1,
-          localPref: 100,
-          communities: [`64512:${from + 1}`],
-          largeCommunities: [],
-          originatorId: sender.host.v4,
-          clusterList: ['10.0.0.1'],
-        },
-        `${sender.kind} to ${receiver.kind}: ${prefix}`,
-      )
+      for (const block of blocksOf(from)) {
+        const { prefix, ...attributes } = await receiver.learned(block)
+        t.same(
+          attributes,
+          {
+            from: center.v4,
+            nextHop: isIpv6(block) ? sender.host.v6 : sender.host.v4,
+            asPath: '',
+            origin: 'igp',
+            med: from + 1,
+            localPref: 100,
+            communities: [`64512:${from + 1}`],
+            largeCommunities: [],
+            originatorId: sender.host.v4,
+            clusterList: ['10.0.0.1'],
+          },
+          `${sender.kind} to ${receiver.kind}: ${prefix}`,
+        )
+      }
     }
   }
   // ExaBGP records every UPDATE and drops none; the others would hide their own route by its ORIGINATOR_ID.
   for (const [index, client] of clients.entries()) {
-    const routes = await client.routes('ipv4-unicast')
+    const routes = (await Promise.all(BOTH.map((family) => client.routes(family)))).flat()
     t.notOk(
-      routes.some((route) => route.prefix === blockOf(index)),
-      `${client.kind} does not get its own route back`,
+      routes.some((route) => blocksOf(index).includes(route.prefix)),
+      `${client.kind} does not get its own routes back`,
     )
   }
 
   await clients[0]!.kill()
-  for (const client of clients.slice(1)) await client.lost(blockOf(0))
+  for (const client of clients.slice(1)) for (const block of blocksOf(0)) await client.lost(block)
   await clients[0]!.start()
-  for (const client of clients.slice(1)) await client.learned(blockOf(0))
-  t.pass('the route of a killed client goes everywhere, and comes back')
+  for (const client of clients.slice(1)) for (const block of blocksOf(0)) await client.learned(block)
+  t.pass('the routes of a killed client go everywhere, and come back')
 }
 
 async function nonClients(t: Test): Promise<void> {
@@ -198,10 +204,18 @@ async function oneCluster(t: Test): Promise<void> {
     }
   }
   // BIRD (as a control in our place) looks for its cluster only in routes of clients.
-  for (const [index, reflector] of isControl ? [] : reflectors.entries()) {
+  for (const [index, reflector] of reflectors.entries()) {
+    if (!(reflector instanceof Nodebgp)) continue
     const other = centers[1 - index]!.v4
-    const looped = (await reflector.routes('ipv4-unicast')).filter((route) => route.from === other)
-    t.same(looped, [], `${reflector.name} uses nothing that its own cluster has reflected`)
+    const looped = await until(
+      `${reflector.name} has what its own cluster has reflected`,
+      async () => (await reflector.rib('ipv4-unicast')).filter((path) => path.fromAddress === other),
+      (paths) => paths.length === hosts.length,
+    )
+    for (const path of looped) {
+      t.notOk(path.valid || path.best, `${reflector.name} does not use ${path.prefix} of its own cluster`)
+      t.match(path.reason, /our cluster id is in CLUSTER_LIST/, 'and says why')
+    }
   }
 
   await reflectors[0]!.kill()
@@ -264,6 +278,10 @@ async function twoClusters(t: Test): Promise<void> {
   t.pass('a withdrawal goes through both clusters')
 }
 
+/** A block of each family. */
+function blocksOf(index: number): string[] {
+  return [blockOf(index), `fd00:244:${index + 11}::/64`]
+}
 function blockOf(index: number): string {
   return `10.244.${index + 11}.0/26`
 }
