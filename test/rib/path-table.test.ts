@@ -1,0 +1,105 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { PathTable } from '../../src/rib/path-table.js'
+
+const PREFIXES = 20
+const SOURCES = 6
+
+function pathsOf(table: PathTable, prefix: number): number[] {
+  const found: number[] = []
+  for (let path = table.firstOfPrefix[prefix]!; path !== 0; path = table.nextOfPrefix[path]!) found.push(path)
+  return found
+}
+
+function pathsFrom(table: PathTable, head: number): number[] {
+  const found: number[] = []
+  for (let path = head, before = 0; path !== 0; before = path, path = table.nextOfSource[path]!) {
+    if (table.previousOfSource[path] !== before) throw new Error(`path ${path} does not know what is before it`)
+    found.push(path)
+  }
+  return found
+}
+
+t.test('both lists hold what a Map of (prefix, source) holds, whatever is removed', async () => {
+  const step = fc.tuple(fc.integer({ min: 1, max: PREFIXES }), fc.integer({ min: 0, max: SOURCES - 1 }), fc.boolean())
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      const table = new PathTable()
+      const heads = new Array<number>(SOURCES).fill(0)
+      const twin = new Map<string, number>()
+      let largest = 0
+      for (const [prefix, source, add] of steps) {
+        const key = `${prefix} ${source}`
+        const path = table.find(prefix, source)
+        if (path !== (twin.get(key) ?? 0)) return false
+        if (add && path === 0) {
+          const made = table.insert(prefix, source, heads[source]!)
+          heads[source] = made
+          twin.set(key, made)
+        } else if (!add && path !== 0) {
+          heads[source] = table.remove(path, heads[source]!)
+          twin.delete(key)
+        }
+        largest = Math.max(largest, twin.size)
+      }
+      const expected = (part: number, value: number): string =>
+        [...twin]
+          .filter(([key]) => Number(key.split(' ')[part]) === value)
+          .map(([, path]) => path)
+          .sort((a, b) => a - b)
+          .join()
+      for (let prefix = 1; prefix <= PREFIXES; prefix++)
+        if (
+          pathsOf(table, prefix)
+            .sort((a, b) => a - b)
+            .join() !== expected(0, prefix)
+        )
+          return false
+      for (let source = 0; source < SOURCES; source++)
+        if (
+          pathsFrom(table, heads[source]!)
+            .sort((a, b) => a - b)
+            .join() !== expected(1, source)
+        )
+          return false
+      // Ids are reused before new ones are made.
+      return table.size === twin.size && table.end === largest + 1
+    }),
+  )
+})
+
+t.test('grows with all its columns', async (t) => {
+  const table = new PathTable()
+  table.reservePrefixes(10_000)
+  let head = 0
+  for (let n = 1; n <= 5000; n++) {
+    head = table.insert(n, 3, head)
+    table.weight[head] = n
+    table.state[head] = n & 7
+    table.received[head] = n
+    table.effective[head] = n
+    table.stampSeconds[head] = n
+  }
+  t.equal(table.size, 5000)
+  const wrong = Array.from({ length: 5000 }, (_, at) => at + 1).filter((n) => {
+    const path = table.find(n, 3)
+    return (
+      table.weight[path] !== n ||
+      table.state[path] !== (n & 7) ||
+      table.received[path] !== n ||
+      table.effective[path] !== n ||
+      table.stampSeconds[path] !== n ||
+      table.prefix[path] !== n
+    )
+  })
+  t.same(wrong, [])
+  t.equal(pathsFrom(table, head).length, 5000)
+})
+
+t.test('the columns by prefix keep their values when they grow', async (t) => {
+  const table = new PathTable()
+  table.best[7] = 70
+  table.bestReason[7] = 5
+  table.reservePrefixes(1_000_000)
+  t.same([table.best[7], table.bestReason[7], table.firstOfPrefix[999_999]], [70, 5, 0])
+})
