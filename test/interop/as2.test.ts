@@ -6,7 +6,7 @@ import t from 'tap'
 import type { FamilyName } from '../../src/net/family.js'
 import { type ForeignKind, foreign, REQUIREMENTS } from '../support/daemons/index.js'
 import { Segment } from '../support/daemons/segment.js'
-import { KEEPALIVE, type RawMessage, rawOpen, rawSession } from '../support/raw-messages.js'
+import { as4Path, asPath, attributesOf, KEEPALIVE, rawOpen, rawSession } from '../support/raw-messages.js'
 import { requireOrSkip } from '../support/require.js'
 import { isControl, subject } from '../support/subject.js'
 
@@ -132,26 +132,4 @@ for (const ourAsn of [64512, 4200064512]) {
   })
 }
 
-/** Hex of the path attributes of the one UPDATE with this NLRI, which stands alone in it. */
-function attributesOf(messages: readonly RawMessage[], nlri: string): string | undefined {
-  const found = messages.filter(({ type, body }) => type === 2 && body.toString('hex').endsWith(nlri))
-  if (found.length !== 1) return `${found.length} messages with ${nlri}`
-  const length = found[0]!.body.readUInt16BE(2)
-  return found[0]!.body.toString('hex', 4, 4 + length)
-}
-
 const ORIGIN_IGP = '40010100'
-
-/** One AS_SEQUENCE of 2-octet AS numbers. */
-function asPath(path: readonly number[]): string {
-  const value = `02${octets(path.length, 1)}${path.map((asn) => octets(asn, 2)).join('')}`
-  return `4002${octets(value.length / 2, 1)}${value}`
-}
-/** The same with 4 octets: optional transitive, type 17. */
-function as4Path(path: readonly number[]): string {
-  const value = `02${octets(path.length, 1)}${path.map((asn) => octets(asn, 4)).join('')}`
-  return `c011${octets(value.length / 2, 1)}${value}`
-}
-function octets(value: number, count: number): string {
-  return value.toString(16).padStart(2 * count, '0')
-}

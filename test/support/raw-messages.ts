@@ -46,3 +46,24 @@ export async function rawSession(
   }
   return found
 }
+
+/** Hex of the path attributes of the UPDATE with this NLRI, which stands alone in it; undefined when there is none. */
+export function attributesOf(messages: readonly RawMessage[], nlri: string): string | undefined {
+  const found = messages.filter(({ type, body }) => type === 2 && body.toString('hex').endsWith(nlri))
+  if (found.length > 1) throw new Error(`${nlri} was sent ${found.length} times`)
+  return found[0]?.body.toString('hex', 4, 4 + found[0].body.readUInt16BE(2))
+}
+
+/** One AS_SEQUENCE of 2-octet AS numbers. */
+export function asPath(path: readonly number[]): string {
+  const value = `02${octets(path.length, 1)}${path.map((asn) => octets(asn, 2)).join('')}`
+  return `4002${octets(value.length / 2, 1)}${value}`
+}
+/** The same with 4 octets: optional transitive, type 17. */
+export function as4Path(path: readonly number[]): string {
+  const value = `02${octets(path.length, 1)}${path.map((asn) => octets(asn, 4)).join('')}`
+  return `c011${octets(value.length / 2, 1)}${value}`
+}
+function octets(value: number, count: number): string {
+  return value.toString(16).padStart(2 * count, '0')
+}

@@ -113,6 +113,7 @@ ${this.spec.peers.map((peer) => this.#neighbor(peer)).join('\n')}
   #route(route: OwnRoute): string {
     return [
       `${route.prefix} next-hop ${this.ownNextHop(route.prefix)} origin igp`,
+      ...(route.words === undefined ? [] : [route.words]),
       ...(route.med === undefined ? [] : [`med ${route.med}`]),
       ...(route.communities?.length ? [`community [ ${route.communities.join(' ')} ]`] : []),
       ...(route.largeCommunities?.length ? [`large-community [ ${route.largeCommunities.join(' ')} ]`] : []),

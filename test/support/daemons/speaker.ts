@@ -28,6 +28,8 @@ export interface OwnRoute {
   readonly largeCommunities?: readonly string[]
   /** Autonomous systems behind the speaker (all but nodebgp). */
   readonly asPath?: readonly number[]
+  /** ExaBGP: further attributes in its own words. */
+  readonly words?: string
 }
 
 export interface SpeakerSpec {
