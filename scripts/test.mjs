@@ -4,12 +4,13 @@
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { listFiles, PrepareError, prepare, root, run, tapProgram } from './prepare.mjs'
 import { TapResults } from './tap-results.mjs'
 
 /** Two test files at a time; those that start daemons or make network namespaces run alone. */
 const JOBS = 2
-const SERIAL = ['interop', 'kernel', 'lab', 'daemon']
+const SERIAL = ['interop', 'lab', 'daemon', 'robustness', 'memory']
 const FILE_TIMEOUT_SECONDS = 300
 
 await run(async () => {
@@ -42,6 +43,7 @@ async function runTap(files, results) {
     '--reporter=tap',
     `--jobs=${JOBS}`,
     `--timeout=${FILE_TIMEOUT_SECONDS}`,
+    `--node-arg=--import=${pathToFileURL(join(root, 'scripts', 'plain-children.mjs'))}`,
     ...SERIAL.map((folder) => `--serial=${join('dist', 'test', folder)}`),
   ]
   const tap = spawn(process.execPath, [tapProgram(), ...options, ...files], {
