@@ -1,6 +1,6 @@
 /**
  * What a group sends for a received set: policy, rules and encoding, memoised per (set, source kind, BGP identifier of the source where it becomes
- * ORIGINATOR_ID, source itself where the policy reads it, verdict). The memo of a set goes when its id is freed.
+ * ORIGINATOR_ID, what the policy sees of the source where it reads that, verdict). The memo of a set goes when its id is freed.
  */
 import { encodePathAttributes } from '../bgp/attributes/encode.js'
 import { HEADER_OCTETS } from '../bgp/message/message.js'
@@ -25,7 +25,7 @@ export interface ExporterOptions extends ExportRules {
 class Memo {
   sourceKind = 0
   originator = 0
-  sourceIndex = -1
+  policyKey = -1
   candidates = 0
   /** Without a policy, or of verdict 0: null for "not sent", undefined while it is not known. */
   first: OutSet | null | undefined = undefined
@@ -105,15 +105,15 @@ export class Exporter {
     const reflects =
       this.options.kind !== SourceKind.EBGP && (kind === SourceKind.CLIENT || kind === SourceKind.NON_CLIENT)
     const originator = reflects && !set.hasOriginator ? bgpId : 0
-    const sourceIndex = this.#policy?.readsSource === true ? source.index : -1
+    const policyKey = this.#policy?.readsSource === true ? source.policyKey : -1
     const first = this.#memos[set.id]
     for (let memo = first; memo !== undefined; memo = memo.next) {
-      if (memo.sourceKind === kind && memo.originator === originator && memo.sourceIndex === sourceIndex) return memo
+      if (memo.sourceKind === kind && memo.originator === originator && memo.policyKey === policyKey) return memo
     }
     const memo = new Memo()
     memo.sourceKind = kind
     memo.originator = originator
-    memo.sourceIndex = sourceIndex
+    memo.policyKey = policyKey
     memo.next = first
     if (this.#policy !== null)
       memo.candidates = this.#policy.evaluateAttributes(

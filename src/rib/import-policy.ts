@@ -9,9 +9,12 @@ import type { CompiledPolicy, PolicyVerdict } from './policy-types.js'
 import type { RibSource } from './source.js'
 
 interface Memo {
-  /** By source index; index -1 where the source makes no difference. */
+  /** By RibSource.policyKey; -1 where the source makes no difference. */
   readonly candidates: Map<number, number>
-  /** By verdict id: the edited set, retained here. */
+  /**
+   * By verdict id: the edited set. Not retained: a set that the policy leaves as it is would hold itself for ever. What was freed meanwhile is seen by its
+   * object, which is no longer the one with that id.
+   */
   readonly edited: Map<number, AttributeSet>
 }
 
@@ -28,7 +31,7 @@ export class ImportPolicy {
   /** First half of the policy, by attributes and source. */
   candidates(set: AttributeSet, family: Family, source: RibSource): number {
     const memo = this.#memo(set, family)
-    const key = this.policy.readsSource ? source.index : -1
+    const key = this.policy.readsSource ? source.policyKey : -1
     let candidates = memo.candidates.get(key)
     if (candidates === undefined) {
       candidates = this.policy.evaluateAttributes(this.#store.attributes(set), family, source.policySource)
@@ -42,9 +45,8 @@ export class ImportPolicy {
     if (verdict.edits === null) return set
     const memo = this.#memo(set, family)
     let edited = memo.edited.get(verdict.id)
-    if (edited === undefined) {
+    if (edited === undefined || this.#store.get(edited.id) !== edited) {
       edited = this.#store.internAttributes(applyEdits(this.#store.attributes(set), verdict.edits, { nextHop: null }))
-      this.#store.retain(edited)
       memo.edited.set(verdict.id, edited)
     }
     return edited
@@ -52,19 +54,7 @@ export class ImportPolicy {
 
   /** The id of this set is about to be reused. */
   forget(setId: number): void {
-    for (const memos of this.#memos) {
-      const memo = memos?.get(setId)
-      if (memo === undefined) continue
-      memos.delete(setId)
-      for (const edited of memo.edited.values()) this.#store.release(edited)
-    }
-  }
-
-  /** The policy is no longer used by anybody. */
-  close(): void {
-    for (const memos of this.#memos)
-      for (const memo of memos?.values() ?? []) for (const edited of memo.edited.values()) this.#store.release(edited)
-    this.#memos.length = 0
+    for (const memos of this.#memos) memos?.delete(setId)
   }
 
   #memo(set: AttributeSet, family: Family): Memo {

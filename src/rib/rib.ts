@@ -8,7 +8,7 @@ import type { Family } from '../net/family.js'
 import { FAMILIES } from '../net/family.js'
 import type { AttributeSet } from './attribute-set.js'
 import { AttributeStore, type StoreIdentity } from './attribute-store.js'
-import { Decision } from './decision.js'
+import { Decision, DecisionReason } from './decision.js'
 import { DirtyList } from './dirty-list.js'
 import { ImportPolicy } from './import-policy.js'
 import { NextHopTable, type Resolver } from './next-hop.js'
@@ -43,6 +43,7 @@ export class Rib {
   readonly #sources = new Map<number, RibSource>()
   readonly #closing: RibSource[] = []
   readonly #policies = new Map<CompiledPolicy, ImportPolicy>()
+  readonly #policyKeys = new Map<string, number>()
   readonly #nowSeconds: () => number
   #nextSource = 1
   /** Prefix ids of the batch that decide() returned. */
@@ -83,9 +84,20 @@ export class Rib {
 
   /** A session came up. Indices are never used again. */
   openSource(options: SourceOptions): RibSource {
-    const source = new RibSource(this.#nextSource++, options)
+    const source = new RibSource(this.#nextSource++, options, this.#policyKeyOf(options))
     this.#sources.set(source.index, source)
     return source
+  }
+
+  /** The same for all sessions that policies cannot tell apart, so that memos do not grow with every session. */
+  #policyKeyOf({ kind, name }: SourceOptions): number {
+    const text = `${kind} ${name}`
+    let key = this.#policyKeys.get(text)
+    if (key === undefined) {
+      key = this.#policyKeys.size + 1
+      this.#policyKeys.set(text, key)
+    }
+    return key
   }
 
   /** A session is gone: its paths count no more from now on, and clearSlice() takes them out. */
@@ -185,7 +197,6 @@ export class Rib {
 
   /** Forgets the memo of a policy that a reload replaced. */
   dropPolicy(policy: CompiledPolicy): void {
-    this.#policies.get(policy)?.close()
     this.#policies.delete(policy)
   }
 
@@ -248,6 +259,11 @@ export class Rib {
     this.#releaseSets(paths, path)
     paths.effective[path] = 0
     source.head[family] = paths.remove(path, source.head[family]!)
+    // The id may be another path's before this prefix is decided again.
+    if (paths.best[prefix] === path) {
+      paths.best[prefix] = 0
+      paths.bestReason[prefix] = DecisionReason.NONE
+    }
     dirty.add(prefix)
     prefixes.release(prefix)
   }

@@ -30,6 +30,8 @@ export class RibSource {
   readonly index: number
   options: SourceOptions
   readonly policySource: PolicySource
+  /** Equal where policies see no difference; 0 for the local source. */
+  readonly policyKey: number
   /** First path of this source, by family. */
   readonly head: Int32Array = new Int32Array(FAMILY_COUNT)
   readonly received: Int32Array = new Int32Array(FAMILY_COUNT)
@@ -40,8 +42,9 @@ export class RibSource {
   updatesReceived = 0
   treatedAsWithdraw = 0
 
-  constructor(index: number, options: SourceOptions) {
+  constructor(index: number, options: SourceOptions, policyKey = 0) {
     this.index = index
+    this.policyKey = policyKey
     this.options = options
     this.policySource = {
       name: options.name,
