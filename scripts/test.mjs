@@ -8,9 +8,9 @@ import { pathToFileURL } from 'node:url'
 import { listFiles, PrepareError, prepare, root, run, tapProgram } from './prepare.mjs'
 import { TapResults } from './tap-results.mjs'
 
-/** Two test files at a time; those that start daemons or make network namespaces run alone. */
+/** Two test files at a time; those that start whole racks or measure run alone. */
 const JOBS = 2
-const SERIAL = ['interop', 'lab', 'daemon', 'robustness', 'memory']
+const SERIAL = ['interop', 'lab', 'memory', 'robustness']
 const FILE_TIMEOUT_SECONDS = 300
 
 await run(async () => {
