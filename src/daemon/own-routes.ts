@@ -72,11 +72,15 @@ export class OwnRoutes {
         this.#rib.tables[prefix.family]!.prefixes.find(w0, w1, w2, w3, prefix.length),
       )
     }
+    const before = this.#current
     this.#current = wanted
-    for (const { prefix, attributes } of wanted.values()) {
+    for (const { prefix, attributes, blackhole } of wanted.values()) {
       const [w0, w1, w2, w3] = words(prefix.address)
-      const id = this.#rib.tables[prefix.family]!.prefixes.intern(w0, w1, w2, w3, prefix.length)
+      const { prefixes, dirty } = this.#rib.tables[prefix.family]!
+      const id = prefixes.intern(w0, w1, w2, w3, prefix.length)
       this.#rib.originate(prefix.family, id, this.#rib.store.internAttributes(attributes))
+      // For the RIB nothing has changed where only the blackhole comes or goes; the FIB is told with the next decision.
+      if ((before.get(prefix.text)?.blackhole ?? blackhole) !== blackhole) dirty.add(id)
     }
   }
 }
