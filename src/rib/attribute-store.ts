@@ -47,6 +47,10 @@ export class AttributeStore {
   get arenaOctets(): number {
     return this.#arena.allocatedOctets
   }
+  /** Octets of its arrays; the objects of the sets come on top. */
+  get octets(): number {
+    return this.#index.octets + this.#arena.octets
+  }
 
   /** Called with the id of a set that is about to be reused: memos keyed by it have to go. */
   onFree(listener: (id: number) => void): void {
@@ -208,7 +212,8 @@ export class AttributeStore {
     if (!scanAttributes(chunk, offset, offset + set.attributeOctets, ebgp, this.#identity, set, this.#scanned))
       return false
     const { nextHopAt } = this.#scanned
-    this.#takeNextHop(set, mpNextHop ?? (nextHopAt === -1 ? null : chunk.subarray(nextHopAt, nextHopAt + 4)))
+    if (mpNextHop !== null) this.#takeNextHop(set, mpNextHop)
+    else if (nextHopAt !== -1) set.nextHopId = this.#nextHops.intern(chunk, nextHopAt, nextHopAt + 4)
     return true
   }
 

@@ -28,23 +28,31 @@ export class NextHopTable {
   get size(): number {
     return this.#index.size
   }
+  /** Octets of its arrays, the next hops' own aside. */
+  get octets(): number {
+    return this.#index.octets + this.#metric.byteLength + this.#refs.byteLength + this.#own.byteLength
+  }
 
   /** Id of a next hop of 4, 16 or 32 octets (RFC 2545 §3: global, then link-local); retained once for the caller. */
-  intern(octets: Uint8Array): number {
-    const hash = hashOctets(octets, 0, octets.length, this.#seed)
+  intern(octets: Uint8Array, start = 0, end: number = octets.length): number {
+    const hash = hashOctets(octets, start, end, this.#seed)
     for (let id = this.#index.first(hash); id !== 0; id = this.#index.next(id)) {
-      if (equalOctets(this.#bytes[id]!, octets)) {
+      if (equalsRange(this.#bytes[id]!, octets, start, end)) {
         this.#refs[id]!++
         return id
       }
     }
+    return this.#create(Uint8Array.from(octets.subarray(start, end)), hash)
+  }
+
+  #create(octets: Uint8Array, hash: number): number {
     const id = this.#freeIds.pop() ?? this.#bytes.length
     if (id >= this.#metric.length) {
       this.#metric = grown(this.#metric, id + 1)
       this.#refs = grown(this.#refs, id + 1)
       this.#own = grown(this.#own, id + 1)
     }
-    this.#bytes[id] = Uint8Array.from(octets)
+    this.#bytes[id] = octets
     this.#texts[id] = formatAddress(forwardingAddress(octets))
     this.#refs[id] = 1
     this.#index.add(id, hash)
@@ -118,6 +126,12 @@ export function isMartianNextHop(octets: Uint8Array): boolean {
   if (address[0] === 0xff) return true
   for (let i = 0; i < 15; i++) if (address[i] !== 0) return false
   return address[15]! <= 1
+}
+
+function equalsRange(whole: Uint8Array, octets: Uint8Array, start: number, end: number): boolean {
+  if (whole.length !== end - start) return false
+  for (let i = 0; i < whole.length; i++) if (whole[i] !== octets[start + i]) return false
+  return true
 }
 
 export function equalOctets(a: Uint8Array, b: Uint8Array): boolean {
