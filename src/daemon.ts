@@ -2,7 +2,7 @@
  * The composition root: `nodebgp run -c FILE`. Reads the configuration, runs a speaker until SIGTERM or SIGINT, reloads on SIGHUP.
  */
 import { loadConfig } from './config/load.js'
-import type { ConfigProblem } from './config/types.js'
+import { formatProblem } from './config/problems.js'
 import { Speaker } from './daemon/speaker.js'
 import { createLogger, type Log } from './log.js'
 import { formatIpv4 } from './net/address.js'
@@ -37,7 +37,8 @@ export async function runDaemon(file: string): Promise<number> {
     await speaker.start()
   } catch (error) {
     log.write('daemon-failed', { reason: (error as Error).message })
-    await speaker.stop()
+    // Routes that are there may be those of a daemon that runs: never flushed by one that could not start.
+    await speaker.stop('keep')
     log.close()
     return 1
   }
@@ -73,9 +74,4 @@ function endOnBugs(log: Log): void {
   }
   process.on('uncaughtException', end)
   process.on('unhandledRejection', end)
-}
-
-function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
-  const place = line > 0 ? `${file}:${line}:${column}` : file
-  return path === '' ? `${place} ${message}` : `${place} ${path}: ${message}`
 }

@@ -9,6 +9,7 @@ import { PeerManager } from '../bgp/peer-manager.js'
 import type { SessionFact } from '../bgp/session-types.js'
 import { diffConfig, isEmptyDiff } from '../config/diff.js'
 import { loadConfig } from '../config/load.js'
+import { formatProblem } from '../config/problems.js'
 import type { Config, ConfigDiff } from '../config/types.js'
 import { createFib } from '../fib/fib.js'
 import type { Fib } from '../fib/types.js'
@@ -112,13 +113,14 @@ export class Speaker {
     return result
   }
 
-  async stop(): Promise<void> {
+  /** `routes`: what becomes of the kernel's routes. */
+  async stop(routes = this.#config.fib.onExit): Promise<void> {
     this.#sweep.stop()
     this.#listening = false
     await this.#reloading
     await this.#manager.stop()
     this.#engine.stop()
-    await this.#fib.stop(this.#config.fib.onExit)
+    await this.#fib.stop(routes)
     await this.#api?.close()
   }
 
@@ -131,7 +133,7 @@ export class Speaker {
         this.#log.write('config-rejected', {
           file,
           problems: result.problems.length,
-          reason: first === undefined ? '' : `line ${first.line}: ${first.message}`,
+          reason: first === undefined ? '' : formatProblem(first),
         })
       return result
     }
