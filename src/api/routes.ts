@@ -140,7 +140,7 @@ function reloaded(result: ReloadResult): Answer {
   if (result.ok) return json(result)
   const first = result.problems[0]
   const error = first
-    ? `${first.file}:${first.line}:${first.column}: ${first.path}: ${first.message}`
+    ? `${first.line === 0 ? first.file : `${first.file}:${first.line}:${first.column}`}: ${first.path ? `${first.path}: ` : ''}${first.message}`
     : 'bad configuration'
   return json({ ...result, error }, 409)
 }

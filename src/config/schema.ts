@@ -89,7 +89,7 @@ export type NeighborKeys = Mapping<typeof neighborShape>
 const originateShape = {
   prefix: value(v.prefix),
   blackhole: optional(v.flag),
-  nextHop: optional(v.address),
+  nextHop: optional(v.nextHop),
   med: optional(v.u32),
   localPref: optional(v.u32),
   communities: oneOrMore(value(v.community), 'communities').optional(),

@@ -6,6 +6,7 @@
 import { formatAddress, formatIpv4, parseAddress, parseIpv4 } from '../net/address.js'
 import { FAMILIES, type Family, familyByName } from '../net/family.js'
 import { parsePrefix } from '../net/prefix.js'
+import { isMartianNextHop } from '../rib/next-hop.js'
 import { canonicalCommunity } from '../rib/policy-communities.js'
 import { maxPatternText, parsePathPattern } from '../rib/policy-pattern.js'
 import type { HostPort, PrefixText } from './types.js'
@@ -143,6 +144,14 @@ export function addressOctets(value: unknown): Uint8Array {
     // said below, without the text
   }
   throw new ValueError('an IP address, such as 192.0.2.1 or 2001:db8::1')
+}
+
+/** Where packets can be sent to: what peers would refuse as a next hop never leaves the file. */
+export function nextHop(value: unknown): string {
+  const octets = addressOctets(value)
+  if (isMartianNextHop(octets))
+    throw new ValueError('the address of a next hop, not an unspecified, loopback, multicast or reserved one')
+  return formatAddress(octets)
 }
 
 /** The address of a neighbour: unicast, and with a zone where it is link-local (`fe80::1%eth0`). */

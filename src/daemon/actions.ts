@@ -4,6 +4,7 @@ import type { PeerManager } from '../bgp/peer-manager.js'
 import type { StaticOriginate } from '../config/types.js'
 import { formatAddress, parseAddress } from '../net/address.js'
 import { parsePrefix } from '../net/prefix.js'
+import { isMartianNextHop } from '../rib/next-hop.js'
 import type { OwnRoutes } from './own-routes.js'
 import { noSuchNeighbor } from './view-paths.js'
 
@@ -16,9 +17,13 @@ export interface ActionContext {
 
 export function createActions({ manager, own, changed, reload }: ActionContext): Actions {
   const tell = (target: string, count: number, result: string): string => {
-    if (count === 0) throw noSuchNeighbor(target)
+    if (count === 0) throw noPeer(target)
     return count === 1 ? result : `${result} (${count} peers)`
   }
+  const noPeer = (target: string): ApiError =>
+    manager.ranges().some(({ name }) => name === target)
+      ? new ApiError(409, `range ${target} has no peers now; to keep it shut, set shutdown on it and reload`)
+      : noSuchNeighbor(target)
   return {
     neighborUp: (peer) => tell(peer, manager.up(peer), `neighbor ${peer} is brought up`),
     neighborDown: (peer, text) =>
@@ -26,7 +31,7 @@ export function createActions({ manager, own, changed, reload }: ActionContext):
     neighborClear: (peer) => tell(peer, manager.clear(peer), `session of neighbor ${peer} is cleared`),
     neighborRefresh: (peer) => {
       const peers = manager.find(peer)
-      if (peers.length === 0) throw noSuchNeighbor(peer)
+      if (peers.length === 0) throw noPeer(peer)
       const asked = peers.flatMap((one) =>
         (one.negotiated?.families ?? []).filter((family) => one.sendRouteRefresh(family)),
       )
@@ -61,6 +66,8 @@ function originateRule(request: AnnounceRequest): StaticOriginate {
   const nextHop = request.nextHop === undefined ? null : checked(() => parseAddress(request.nextHop!))
   if (nextHop !== null && nextHop.length !== prefix.address.length)
     throw new ApiError(400, `next hop ${request.nextHop} is not of the family of ${prefix.text}`)
+  if (nextHop !== null && isMartianNextHop(nextHop))
+    throw new ApiError(400, `${request.nextHop} cannot be a next hop: unspecified, loopback, multicast or reserved`)
   return {
     kind: 'static',
     prefix,

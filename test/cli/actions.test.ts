@@ -64,8 +64,8 @@ t.test('reload of a bad file: every problem with its place, exit code 1', async 
   t.same(await nodebgp(['reload', '--socket', given.socket]), {
     code: 1,
     out: '',
-    err: `/etc/nodebgp.yaml:3:5: asn: is missing
-/etc/nodebgp.yaml:9:1: neighbours: unknown key; did you mean neighbors?
+    err: `/etc/nodebgp.yaml:3:5 asn: is missing
+/etc/nodebgp.yaml:9:1 neighbours: unknown key; did you mean neighbors?
 nothing was changed: the running configuration stays
 `,
   })

@@ -4,6 +4,7 @@
  */
 import type { CommandModule } from 'yargs'
 import type { ReloadResult } from '../../api/types.js'
+import { formatProblem } from '../../config/problems.js'
 import type { ConfigDiff } from '../../config/types.js'
 import { Exit } from '../exit.js'
 import { printable } from '../format.js'
@@ -52,8 +53,6 @@ export function formatDiff(diff: ConfigDiff, applied: boolean): string {
 }
 
 function formatProblems(problems: Extract<ReloadResult, { ok: false }>['problems']): string {
-  const lines = problems.map(({ file, line, column, path, message }) =>
-    printable(`${file}:${line}:${column}: ${path ? `${path}: ` : ''}${message}`),
-  )
+  const lines = problems.map((problem) => printable(formatProblem(problem)))
   return `${lines.join('\n')}\nnothing was changed: the running configuration stays\n`
 }
