@@ -46,6 +46,8 @@ export class AdjRibIn {
     policy: null,
     candidates: 0,
   }
+  /** False while paths are judged again: their faults were reported when they came. */
+  #tells = true
   #scratch = new Uint8Array(4096)
 
   constructor(rib: Rib, events: AdjRibInEvents) {
@@ -72,7 +74,7 @@ export class AdjRibIn {
       }
     }
     if (!hasReachable(parts)) {
-      this.#withoutReachable(source, buffer)
+      this.#withoutReachable(source, families, buffer)
       return
     }
     if (parts.fault !== null) this.#events.fault(source, parts.fault)
@@ -98,6 +100,7 @@ export class AdjRibIn {
     const { paths, prefixes } = this.#rib.tables[family]!
     const end = Math.min(paths.end, from + limit)
     this.#parts.fault = null
+    this.#tells = false
     for (let path = from; path < end; path++) {
       const source = this.#rib.source(paths.source[path]!)
       if (source === undefined || source.closed || !sources.has(source.index)) continue
@@ -129,14 +132,16 @@ export class AdjRibIn {
         treatment.weight,
       )
     }
+    this.#tells = true
     return end >= paths.end ? -1 : end
   }
 
   /** End-of-RIB, a plain withdrawal, or attributes without anything they could belong to (RFC 7606 §5.2). */
-  #withoutReachable(source: RibSource, buffer: Uint8Array): void {
+  #withoutReachable(source: RibSource, families: number, buffer: Uint8Array): void {
     const parts = this.#parts
     const family = isEndOfRib(parts)
     if (family !== undefined) {
+      if ((families & (1 << family)) === 0) return
       source.endOfRib[family] = true
       this.#events.endOfRib(source, family)
       return
@@ -206,7 +211,7 @@ export class AdjRibIn {
 
   #stateOf(source: RibSource, set: AttributeSet, nextHopAttribute: boolean): PathState {
     if (set.fault !== null) {
-      this.#events.fault(source, set.fault)
+      if (this.#tells) this.#events.fault(source, set.fault)
       if (set.fault.approach === 'session-reset') {
         const wire = set.fault.notification
         throw new NotificationError(wire?.code ?? 3, wire?.subcode ?? 1, set.fault.reason, wire?.data)
