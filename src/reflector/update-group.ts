@@ -168,11 +168,13 @@ export class UpdateGroup {
   /** Fills the table of a new group: compares the next slice of prefix ids. */
   loadSlice(): void {
     if (this.#loadFrom === -1) return
-    const { prefixes, paths } = this.#context.tables
+    const { prefixes, paths, dirty } = this.#context.tables
     const end = Math.min(prefixes.end, this.#loadFrom + SLICE_PREFIXES)
     paths.reservePrefixes(prefixes.capacity)
     let count = 0
     for (let prefix = this.#loadFrom; prefix < end; prefix++) {
+      // A dirty one comes with its new winner anyway; its old one may be gone.
+      if (dirty.has(prefix)) continue
       if (paths.best[prefix] !== 0 || (this.#sentSet[prefix] ?? 0) !== 0) this.#sliceIds[count++] = prefix
     }
     this.#loadFrom = end >= prefixes.end ? -1 : end

@@ -16,6 +16,10 @@ export class DirtyList {
     return this.#to - this.#from
   }
 
+  has(prefix: number): boolean {
+    return this.#flags[prefix] === 1
+  }
+
   /** Retains the prefix until done() is told of it. */
   add(prefix: number): void {
     if (prefix >= this.#flags.length) {

@@ -76,3 +76,21 @@ t.test('prefix ids in limbo go in spite of one that is withdrawn again and again
   t.equal(prefixes.size, 0)
   t.ok(reader.receiver instanceof Receiver)
 })
+
+t.test('a group that fills its table leaves out what waits to be decided', async (t) => {
+  const world = new GroupWorld({ logOctets: 4000, windowOctets: 500 })
+  world.rib.setResolver((address) => (address === '10.0.1.66' ? -1 : 0), new Set())
+  const sender = world.up('sender')
+  world.send(sender, announceBytes(['10.1.0.0/16'], attributesWith()))
+  world.quiet()
+  // The winner is replaced by a path that cannot be used; before that is decided, a group is made and filled.
+  world.send(sender, announceBytes(['10.1.0.0/16'], attributesWith({ nextHop: Uint8Array.from([10, 0, 1, 66]) })))
+  const late = world.up('late', { sendCommunities: false })
+  world.reflector.loadSlices()
+  world.reflector.pump(() => false)
+  late.take()
+  t.equal(late.updates, 1, 'End-of-RIB only')
+  world.quiet()
+  t.equal(late.receiver.routes.size, 0)
+  t.equal(late.updates, 1)
+})
