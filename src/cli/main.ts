@@ -121,13 +121,15 @@ function plain<T, U>(module: CommandModule<T, U>): CommandModule {
   return module as unknown as CommandModule
 }
 
-/** Words that fingers know: `show bgp summary`, `bgp sum`, `show protocols`, `show bgp ipv6 unicast`. */
+/** Words that fingers know: `show ip bgp`, `show bgp summary`, `bgp sum`, `show protocols`, `show bgp ipv6 unicast`. */
 function familiar(args: readonly string[]): string[] {
   let words = [...args]
   if (words[0] === 'bgp') words = ['show', ...words.slice(1)]
   if (words[0] !== 'show' && words[0] !== 'sh') return words
-  if (words[1] === 'bgp' || words[1] === 'ip') words.splice(1, 1)
-  if (words[1] === 'bgp') words.splice(1, 1)
+  while (words[1] === 'bgp' || words[1] === 'ip') {
+    words.splice(1, 1)
+    if (words[1] === undefined || words[1].startsWith('-')) words.splice(1, 0, 'rib')
+  }
   if (words[1] === 'ipv4' || words[1] === 'ipv6') {
     const family = `${words[1]}-unicast`
     words.splice(1, words[2] === 'unicast' ? 2 : 1)

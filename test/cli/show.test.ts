@@ -126,7 +126,8 @@ t.test('words that fingers know', async (t) => {
   await nodebgp(['show', 'bgp', 'ipv6', 'unicast', ...socket])
   await nodebgp(['show', 'ip', 'bgp', '10.244.1.0/26', ...socket])
   await nodebgp(['show', 'route', ...socket])
-  t.same(given.queries, [{ family: 'ipv6-unicast' }, { prefix: '10.244.1.0/26' }, {}])
+  await nodebgp(['show', 'ip', 'bgp', ...socket])
+  t.same(given.queries, [{ family: 'ipv6-unicast' }, { prefix: '10.244.1.0/26' }, {}, {}])
 })
 
 t.test('a terminal gets colour, NO_COLOR does not', async (t) => {
