@@ -37,6 +37,11 @@ export class OutSetTable {
     return this.#index.size
   }
 
+  /** Octets of its arrays; the objects of the sets come on top. */
+  get arrayOctets(): number {
+    return this.#index.arrayOctets + this.#arena.arrayOctets
+  }
+
   get(id: number): OutSet {
     return this.#sets[id]!
   }

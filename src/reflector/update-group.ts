@@ -88,6 +88,11 @@ export class UpdateGroup {
   get prefixCount(): number {
     return this.#prefixCount
   }
+  /** Octets of its columns and of its sets and messages; members behind and buffers of a fixed size come on top. */
+  get arrayOctets(): number {
+    const columns = this.#sentSet.byteLength + this.#sentSource.byteLength + this.#versions.byteLength
+    return columns + this.outSets.arrayOctets + this.log.octets
+  }
   get behindCount(): number {
     return this.#behind
   }

@@ -48,8 +48,8 @@ export class AttributeStore {
     return this.#arena.allocatedOctets
   }
   /** Octets of its arrays; the objects of the sets come on top. */
-  get octets(): number {
-    return this.#index.octets + this.#arena.octets
+  get arrayOctets(): number {
+    return this.#index.arrayOctets + this.#arena.arrayOctets
   }
 
   /** Called with the id of a set that is about to be reused: memos keyed by it have to go. */

@@ -13,6 +13,11 @@ export class ByteArena {
     return this.#allocated
   }
 
+  /** Octets of its chunks. */
+  get arrayOctets(): number {
+    return this.#chunks.length * CHUNK_OCTETS
+  }
+
   /** Address of `length` octets of undefined content. length: 0..1 MiB. */
   allocate(length: number): number {
     const slots = Math.max(1, (length + SLOT_OCTETS - 1) >>> SLOT_SHIFT)

@@ -18,6 +18,11 @@ export class ChainIndex {
     return this.#count
   }
 
+  /** Octets of its arrays. */
+  get arrayOctets(): number {
+    return this.#heads.byteLength + this.#next.byteLength + this.#hashes.byteLength
+  }
+
   /** First id in the chain of this hash; other hashes may share the chain. */
   first(hash: number): number {
     return this.#heads[this.#bucket(hash)]!

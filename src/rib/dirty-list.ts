@@ -16,6 +16,11 @@ export class DirtyList {
     return this.#to - this.#from
   }
 
+  /** Octets of its arrays. */
+  get arrayOctets(): number {
+    return this.#queue.byteLength + this.#flags.byteLength
+  }
+
   has(prefix: number): boolean {
     return this.#flags[prefix] === 1
   }

@@ -33,6 +33,11 @@ export class KeyIndex {
     return this.#count
   }
 
+  /** Octets of its arrays. */
+  get arrayOctets(): number {
+    return this.#slots.byteLength + (this.#old?.byteLength ?? 0)
+  }
+
   /** Id of the entry, 0 when there is none. */
   find(hash: number, tag: number, length: number): number {
     const found = this.#probe(this.#slots, this.#mask, hash, tag, length)

@@ -29,8 +29,8 @@ export class NextHopTable {
     return this.#index.size
   }
   /** Octets of its arrays, the next hops' own aside. */
-  get octets(): number {
-    return this.#index.octets + this.#metric.byteLength + this.#refs.byteLength + this.#own.byteLength
+  get arrayOctets(): number {
+    return this.#index.arrayOctets + this.#metric.byteLength + this.#refs.byteLength + this.#own.byteLength
   }
 
   /** Id of a next hop of 4, 16 or 32 octets (RFC 2545 §3: global, then link-local); retained once for the caller. */

@@ -39,6 +39,11 @@ export class PathTable {
   get end(): number {
     return this.#end
   }
+  /** Octets of its arrays. */
+  get arrayOctets(): number {
+    const byPath = this.prefix.length * (8 * WORD_OCTETS + 1 + 2)
+    return byPath + this.firstOfPrefix.length * (2 * WORD_OCTETS + 1)
+  }
 
   /** Makes the columns by prefix long enough. */
   reservePrefixes(capacity: number): void {
@@ -111,3 +116,4 @@ export class PathTable {
 }
 
 const INITIAL = 1024
+const WORD_OCTETS = Int32Array.BYTES_PER_ELEMENT
