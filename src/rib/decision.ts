@@ -62,7 +62,9 @@ export class Decision {
   readonly #tables: DecisionTables
   /** The step that decided the last compare(). */
   reason: DecisionReason = DecisionReason.NONE
-  readonly #byAs: number[] = []
+  /** Best path of each neighbouring AS, and where it stands; reused, so that a decision makes no objects. */
+  readonly #leaders: number[] = []
+  readonly #leaderOfAs = new Map<number, number>()
 
   constructor(tables: DecisionTables) {
     this.#tables = tables
@@ -147,8 +149,8 @@ export class Decision {
   }
 
   /**
-   * The paths that share the load with the winner, the winner first: equal through the IGP metric, external ones of the same neighbouring AS,
-   * with next hops of their own. At most `limit`.
+   * The paths that share the load with the winner, the winner first: equal through the IGP metric, external ones of the same neighbouring AS, none that
+   * loses to another of its neighbouring AS by MED, with next hops of their own. At most `limit`.
    */
   multipath(prefix: number, winner: number, limit: number): number[] {
     const { paths, store } = this.#tables
@@ -156,13 +158,22 @@ export class Decision {
     if (winner === 0) return []
     const best = store.get(paths.effective[winner]!)
     if (this.#tables.source(paths.source[winner]!).index === 0) return chosen
-    const equal: number[] = []
+    const candidates: number[] = []
+    const lowestMed = new Map([[best.neighborAs, best.med >>> 0]])
     for (let path = paths.firstOfPrefix[prefix]!; path !== 0; path = paths.nextOfPrefix[path]!) {
       if (path === winner || !this.isUsable(path)) continue
-      const set = store.get(paths.effective[path]!)
-      if (set.neighborAs !== best.neighborAs && this.#tables.source(paths.source[path]!).isEbgp) continue
-      if (this.compare(winner, path, true, true) === 0) equal.push(path)
+      const order = this.compare(winner, path, false, true)
+      if (this.reason <= DecisionReason.ORIGIN) continue
+      // As good down to ORIGIN: it counts for the MED of its AS even where a later step puts it out.
+      const { neighborAs, med } = store.get(paths.effective[path]!)
+      lowestMed.set(neighborAs, Math.min(lowestMed.get(neighborAs) ?? NO_MED, med >>> 0))
+      if (order !== 0) continue
+      if (neighborAs === best.neighborAs || !this.#tables.source(paths.source[path]!).isEbgp) candidates.push(path)
     }
+    const equal = candidates.filter((path) => {
+      const { neighborAs, med } = store.get(paths.effective[path]!)
+      return lowestMed.get(neighborAs) === med >>> 0
+    })
     equal.sort((a, b) => this.compare(a, b, false))
     const seen = new Set([best.nextHopId])
     for (const path of equal) {
@@ -177,14 +188,15 @@ export class Decision {
 
   #bestOfMany(prefix: number): number {
     const { paths, store } = this.#tables
-    const leaders = this.#byAs
+    const leaders = this.#leaders
+    const leaderOfAs = this.#leaderOfAs
     leaders.length = 0
+    leaderOfAs.clear()
     for (let path = paths.firstOfPrefix[prefix]!; path !== 0; path = paths.nextOfPrefix[path]!) {
       if (!this.isUsable(path)) continue
       const neighborAs = store.get(paths.effective[path]!).neighborAs
-      let at = 0
-      while (at < leaders.length && store.get(paths.effective[leaders[at]!]!).neighborAs !== neighborAs) at++
-      if (at === leaders.length) leaders.push(path)
+      const at = leaderOfAs.get(neighborAs)
+      if (at === undefined) leaderOfAs.set(neighborAs, leaders.push(path) - 1)
       else if (this.compare(path, leaders[at]!, true) < 0) leaders[at] = path
     }
     let winner = leaders[0]!
@@ -217,6 +229,9 @@ export class Decision {
     this.reason = reason
   }
 }
+
+/** Above every MED. */
+const NO_MED = 2 ** 32
 
 /** The later step is the closer call. */
 function maxReason(a: DecisionReason, b: DecisionReason): DecisionReason {
