@@ -112,6 +112,10 @@ export function peerSuite(kind: ForeignKind): void {
     for (const { prefix } of THEIRS) await us.learned(prefix)
     for (const { prefix } of OURS) await them.learned(prefix)
     t.pass('a neighbour of a range that was killed has come back')
+
+    await us.stop()
+    for (const { prefix } of OURS) await them.lost(prefix)
+    t.pass('our routes are gone with our Cease')
   })
 }
 
@@ -230,6 +234,7 @@ async function lossAndReturn(t: Test, segment: Segment, us: Speaker, them: Speak
   await them.start()
   for (const { prefix } of THEIRS) await us.learned(prefix)
   for (const { prefix } of OURS) await them.learned(prefix)
+  await endedBecause(t, us, them, /TCP connection/)
   t.pass('neighbour killed and restarted: all routes are back')
 
   await us.kill()
@@ -242,8 +247,18 @@ async function lossAndReturn(t: Test, segment: Segment, us: Speaker, them: Speak
   segment.unplug(them.host)
   for (const { prefix } of THEIRS) await us.lost(prefix)
   for (const { prefix } of OURS) await them.lost(prefix)
+  await endedBecause(t, us, them, /hold timer/i)
   segment.plug(them.host)
   for (const { prefix } of THEIRS) await us.learned(prefix)
   for (const { prefix } of OURS) await them.learned(prefix)
   t.pass('cable pulled until the hold timers expired, and plugged in: all routes are back')
+}
+
+/** The reason that we give for the last end of both sessions. */
+async function endedBecause(t: Test, us: Speaker, them: Speaker, reason: RegExp): Promise<void> {
+  if (!(us instanceof Nodebgp)) return
+  for (const address of [them.host.v4, them.host.v6]) {
+    const end = (await us.neighbor(address)).history.find(({ from }) => from === 'Established')
+    t.match(end?.reason, reason, `${us.name}: why the session with ${address} ended`)
+  }
 }

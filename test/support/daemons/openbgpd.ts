@@ -1,7 +1,7 @@
 /**
  * OpenBGPD (three processes; the children end with their parent). Next hops are not looked up in the kernel by the portable version.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FamilyName } from '../../../src/net/family.js'
 import { Process, run } from './process.js'
@@ -19,6 +19,17 @@ export class OpenBgpd extends Speaker {
     mkdirSync('/run/openbgpd', { recursive: true, mode: 0o755 })
     const { dir, netns } = this.host
     return new Process(netns, join(dir, 'out.log'), '/usr/sbin/bgpd', ['-d', '-f', this.#file])
+  }
+
+  /** The children first: the one with the sessions would still send a Cease when its parent is gone. */
+  override async kill(): Promise<void> {
+    if (this.isRunning) {
+      // A parent that is stopped reaps none of them, so that all are there to be killed.
+      this.process?.signal('SIGSTOP')
+      const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').split(' ')
+      for (const pid of children.map(Number)) if (pid > 0) process.kill(pid, 'SIGKILL')
+    }
+    await super.kill()
   }
 
   protected async announced(): Promise<void> {
