@@ -17,7 +17,6 @@ export interface LogEventFields {
   'daemon-stop': { reason: string }
   'daemon-failed': { reason: string }
   listen: { address: string; port: number }
-  'listen-failed': { address: string; port: number; reason: string }
   'connection-refused': { remote: string; reason: string }
   /** `dynamic`: the peer belongs to a range; its handshake steps are logged at debug. */
   'session-state': { peer: string; address?: string; from: string; to: string; reason: string; dynamic?: boolean }
@@ -33,7 +32,6 @@ export interface LogEventFields {
   'fib-swept': { removed: number }
   'fib-trouble': { reason: string }
   'api-listen': { where: string }
-  'api-failed': { where: string; reason: string }
   'api-action': { action: string; target: string; result: string }
   'api-error': { path: string; reason: string }
   'log-lost': { lines: number; reason: string }
@@ -176,11 +174,6 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   'daemon-stop': { level: 'info', text: (f) => `stopping: ${f.reason}` },
   'daemon-failed': { level: 'fatal', text: (f) => f.reason },
   listen: { level: 'info', text: (f) => `listening for BGP on ${hostPort(f.address, f.port)}` },
-  'listen-failed': {
-    level: 'error',
-    text: (f) => `cannot listen on ${hostPort(f.address, f.port)}: ${f.reason}`,
-    limitBy: (f) => hostPort(f.address, f.port),
-  },
   'connection-refused': {
     level: 'info',
     text: (f) => `connection from ${f.remote} refused: ${f.reason}`,
@@ -219,7 +212,6 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   },
   'fib-trouble': { level: 'error', text: (f) => f.reason, limitBy: (f) => f.reason },
   'api-listen': { level: 'info', text: (f) => `API on ${f.where}` },
-  'api-failed': { level: 'error', text: (f) => `API not available on ${f.where}: ${f.reason}` },
   'api-action': { level: 'info', text: (f) => `${f.action}${f.target ? ` ${f.target}` : ''}: ${f.result}` },
   'api-error': {
     level: 'error',
