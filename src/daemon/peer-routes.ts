@@ -56,6 +56,11 @@ export class PeerRoutes implements PeerEvents<Peer> {
     })
   }
 
+  /** The peer whose session this source is, while it is Established. */
+  peerOf(source: number): Peer | undefined {
+    return this.#peerOfSource.get(source)
+  }
+
   start(engine: Engine): void {
     this.#engine = engine
   }
@@ -122,8 +127,8 @@ export class PeerRoutes implements PeerEvents<Peer> {
     live.members = live.members.map((member) =>
       this.#context.reflector.move(member, this.exportOptions(live, member.group.family)),
     )
-    this.#engine?.schedule()
     const { importPolicy, weight, allowOwnAs, kind } = live.source.options
+    this.#engine?.schedule()
     const same =
       before.importPolicy === importPolicy &&
       before.weight === weight &&

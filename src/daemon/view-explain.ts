@@ -18,14 +18,14 @@ export function explain(text: string, context: ViewContext, views: PathViews): E
   const ids = prefix === 0 ? [] : views.pathsOf(family, prefix)
   const shown = prefix === 0 ? text : prefixText(family, prefixes, prefix)
   if (ids.length === 0) return unknown(text, family, context, views)
-  const best = paths.best[prefix]!
+  const best = views.winnerOf(family, prefix)
   const entry = context.fib.entry(shown) ?? null
   const sent = whoHears(context, family, prefix, best)
   return {
     prefix: shown,
     known: true,
     coveredBy: found.exact ? null : shown,
-    paths: ids.map((path) => views.path(family, prefix, path)),
+    paths: views.rows(family, prefix, ids),
     policy: ids.map((path) => importVerdict(context, family, path)),
     decision:
       best === 0

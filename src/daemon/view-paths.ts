@@ -37,11 +37,15 @@ export class PathViews {
         yield null
         continue
       }
-      for (const path of this.pathsOf(family, prefix)) {
-        const { paths } = this.#context.rib.tables[family]!
-        if (query.best === true && paths.best[prefix] !== path) continue
-        if (from !== null && !from.has(paths.source[path]!)) continue
-        yield this.path(family, prefix, path)
+      const { paths } = this.#context.rib.tables[family]!
+      const wanted = this.pathsOf(family, prefix).filter(
+        (path) =>
+          (query.best !== true || this.winnerOf(family, prefix) === path) &&
+          (from === null || from.has(paths.source[path]!)),
+      )
+      // All rows of a prefix before the first is handed out: while they wait, a path may go, and its id come to another.
+      for (const row of this.rows(family, prefix, wanted)) {
+        yield row
         if (--left <= 0) return
       }
     }
@@ -71,7 +75,7 @@ export class PathViews {
   pathsOf(family: Family, prefix: number): number[] {
     const { paths } = this.#context.rib.tables[family]!
     const found: number[] = []
-    const best = paths.best[prefix]!
+    const best = this.winnerOf(family, prefix)
     for (let path = paths.firstOfPrefix[prefix]!; path !== 0; path = paths.nextOfPrefix[path]!) {
       if (this.#context.rib.source(paths.source[path]!)?.closed !== false) continue
       if (path === best) found.unshift(path)
@@ -80,14 +84,28 @@ export class PathViews {
     return found
   }
 
-  path(family: Family, prefix: number, path: number): PathView {
-    const { rib, config, nowSeconds } = this.#context
+  /** The winner as it was decided last, 0 for none; also 0 where it became unusable and is about to be decided again. */
+  winnerOf(family: Family, prefix: number): number {
+    const { paths, decision } = this.#context.rib.tables[family]!
+    const best = paths.best[prefix] ?? 0
+    return best !== 0 && decision.isUsable(best) ? best : 0
+  }
+
+  /** These paths of a prefix as rows. */
+  rows(family: Family, prefix: number, ids: readonly number[]): PathView[] {
+    if (ids.length === 0) return []
+    const winner = this.winnerOf(family, prefix)
+    const { decision } = this.#context.rib.tables[family]!
+    const shares = new Set(decision.multipath(prefix, winner, this.#context.config().fib.maxPaths))
+    return ids.map((path) => this.#path(family, prefix, path, path === winner, shares.has(path)))
+  }
+
+  #path(family: Family, prefix: number, path: number, best: boolean, multipath: boolean): PathView {
+    const { rib, nowSeconds } = this.#context
     const { paths, prefixes, decision } = rib.tables[family]!
     const source = rib.source(paths.source[path]!)!
     const received = rib.store.get(paths.effective[path] || paths.received[path]!)
-    const best = paths.best[prefix] === path
     const usable = decision.isUsable(path)
-    const multipath = usable && decision.multipath(prefix, paths.best[prefix]!, config().fib.maxPaths).includes(path)
     return {
       prefix: prefixText(family, prefixes, prefix),
       family: familyRow(family).name,
@@ -117,13 +135,13 @@ export class PathViews {
 
   /** The longest prefix of at most `longest` bits that covers the address and has a winner; 0 for none. */
   longestMatch(family: Family, address: Uint8Array, longest: number): number {
-    const { prefixes, paths } = this.#context.rib.tables[family]!
+    const { prefixes } = this.#context.rib.tables[family]!
     for (let length = longest; length >= 0; length--) {
       const masked = Uint8Array.from(address)
       maskHostBits(masked, length)
       const [w0, w1, w2, w3] = words(masked)
       const prefix = prefixes.find(w0, w1, w2, w3, length)
-      if (prefix !== 0 && (paths.best[prefix] ?? 0) !== 0) return prefix
+      if (prefix !== 0 && this.winnerOf(family, prefix) !== 0) return prefix
     }
     return 0
   }
@@ -141,7 +159,7 @@ export class PathViews {
       if (nextHops.isOwn(nextHop)) return `next hop ${nextHops.text(nextHop)} is our own address`
       return `next hop ${nextHops.text(nextHop)} does not resolve: no route to it`
     }
-    const winner = paths.best[prefix]!
+    const winner = this.winnerOf(family, prefix)
     if (winner === 0) return decisionText(DecisionReason.NONE)
     decision.compare(winner, path, true)
     return `another path has: ${decisionText(decision.reason)}`
@@ -203,8 +221,7 @@ export class PathViews {
   }
 
   #nameOf(source: RibSource): string {
-    for (const [peer, live] of this.#context.routes.live) if (live.source === source) return peer.name
-    return source.options.name
+    return this.#context.routes.peerOf(source.index)?.name ?? source.options.name
   }
 
   #sourcesNamed(name: string): Set<number> {

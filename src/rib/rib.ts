@@ -200,7 +200,7 @@ export class Rib {
     this.#policies.delete(policy)
   }
 
-  /** Marks every prefix of a source, or of all, dirty (next hops moved, a policy changed). */
+  /** Marks every prefix dirty (what the FIB makes of winners changed). */
   markAllDirty(family: Family): void {
     const { paths, prefixes, dirty } = this.tables[family]!
     paths.reservePrefixes(prefixes.capacity)
