@@ -3,6 +3,7 @@
  * every way there is. Nothing may be left behind.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -151,9 +152,7 @@ function startLab(t: Test, args: readonly string[], environment: Record<string, 
   })
   const output = collect(child, 'stdout')
   const progress = collect(child, 'stderr')
-  const ended = new Promise<number | string | null>((resolve) => {
-    child.on('close', (code, signal) => resolve(code ?? signal))
-  })
+  const ended = whenEnded(child)
   t.teardown(async () => {
     child.kill('SIGTERM')
     await ended
@@ -163,6 +162,14 @@ function startLab(t: Test, args: readonly string[], environment: Record<string, 
     return until(`the lab prints '${text}'`, seen, (all) => all.includes(text), LIMIT_MS)
   }
   return { child, pid: child.pid ?? 0, ended, output, progress, shows }
+}
+
+/** Not by the event `close`: it does not come where we have closed the IPC channel ourselves. */
+async function whenEnded(child: ChildProcess): Promise<number | string | null> {
+  const closed = [child.stdout, child.stderr].map((stream) => stream && once(stream, 'close'))
+  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
+  await Promise.all(closed)
+  return code ?? signal
 }
 
 async function ends(t: Test, lab: LabRun, code: number): Promise<void> {
