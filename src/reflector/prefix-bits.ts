@@ -25,6 +25,21 @@ export class PrefixBits {
     this.#count++
   }
 
+  addAll(other: PrefixBits): void {
+    if (other.#words.length > this.#words.length) {
+      const words = new Int32Array(other.#words.length)
+      words.set(this.#words)
+      this.#words = words
+    }
+    for (let at = 0; at < other.#words.length; at++) {
+      const before = this.#words[at]!
+      const word = before | other.#words[at]!
+      if (word === before) continue
+      this.#words[at] = word
+      this.#count += bitCount(word & ~before)
+    }
+  }
+
   /** First slice from `slice` on that has a member, -1 when there is none. */
   nextSlice(slice: number): number {
     if (this.#count === 0) return -1
@@ -49,6 +64,12 @@ export class PrefixBits {
     this.#count -= count
     return count
   }
+}
+
+function bitCount(word: number): number {
+  let count = 0
+  for (let left = word; left !== 0; left &= left - 1) count++
+  return count
 }
 
 const SLICE_WORDS = 128

@@ -81,7 +81,7 @@ export class Reflector {
       const { group, member } = queue[at++]!
       member.queued = false
       group.pump(member)
-      if ((at & 15) === 0 && isOver()) break
+      if ((at & 3) === 0 && isOver()) break
     }
     if (at < queue.length) this.#queue = queue.slice(at).concat(this.#queue)
   }

@@ -16,7 +16,7 @@ import type { RibSource } from '../rib/source.js'
 import { Exporter, type ExporterOptions } from './exporter.js'
 import { Member, type MemberLink } from './member.js'
 import { type OutSet, OutSetTable } from './out-set.js'
-import { SLICE_PREFIXES } from './prefix-bits.js'
+import { PrefixBits, SLICE_PREFIXES } from './prefix-bits.js'
 import { PrefixLimbo } from './prefix-limbo.js'
 import { UpdateLog } from './update-log.js'
 import { endOfRibMessage, type PackedSlab, UpdatePacker } from './update-packer.js'
@@ -58,6 +58,10 @@ export class UpdateGroup {
   readonly #limbo: PrefixLimbo
   /** Withdrawn in this batch: kept when the log has its entries. */
   readonly #limboOfBatch: number[] = []
+  /** Grows when the table or what stands in the limbo may have changed. */
+  #changes = 0
+  /** What members of another group may have heard, found once for all that come over in one reload. */
+  #adoption: { readonly from: number; readonly changes: number; readonly heard: PrefixBits } | null = null
   /** Next prefix id to compare with an empty table after the group was made; -1 when done. */
   #loadFrom = 1
 
@@ -157,17 +161,28 @@ export class UpdateGroup {
     member.waitsForTable = true
     member.owesEndOfRib = heard.owesEndOfRib
     member.endOfRibSent = heard.endOfRibSent
+    // Its own routes too: it may not have read yet that an earlier winner is gone.
+    member.bits.addAll(this.#heardIn(from))
+    from.leave(heard)
+    return member
+  }
+
+  /** All that a member of `from` may have heard. The ids stay in the limbo, and are not reused, while a member here is behind. */
+  #heardIn(from: UpdateGroup): PrefixBits {
+    const known = this.#adoption
+    if (known !== null && known.from === from.id && known.changes === from.#changes) return known.heard
     const { prefixes } = this.#context.tables
+    const heard = new PrefixBits()
     const mark = (prefix: number): void => {
-      member.bits.add(prefix)
+      heard.add(prefix)
       prefixes.retain(prefix)
       this.#limbo.keep(prefix, this.log.head - 1)
     }
-    // Its own routes too: it may not have read yet that an earlier winner is gone.
     for (let prefix = 1; prefix < from.#sentSet.length; prefix++) if (from.#sentSet[prefix] !== 0) mark(prefix)
     for (const prefix of from.#limbo.prefixes()) mark(prefix)
-    from.leave(heard)
-    return member
+    this.#changes++
+    this.#adoption = { from: from.id, changes: from.#changes, heard }
+    return heard
   }
 
   /** Fills the table of a new group: compares the next slice of prefix ids. */
@@ -191,6 +206,7 @@ export class UpdateGroup {
   change(ids: Int32Array, count: number): void {
     const { tables, store, source: sourceOf } = this.#context
     const { paths, prefixes } = tables
+    this.#changes++
     this.#reserve(prefixes.capacity)
     const targeted = new Map<number, number[]>()
     const follows = this.members.size > this.#behind
@@ -467,6 +483,7 @@ export class UpdateGroup {
 
   #releaseLimbo(): void {
     if (this.#behind > 0) return
+    this.#adoption = null
     this.#limbo.releaseBefore(this.log.length === 0 ? Number.POSITIVE_INFINITY : this.log.tail)
   }
 
