@@ -206,6 +206,44 @@ t.test('a peer that does not read, and one with hold time 3 s, while 100000 rout
   t.equal(new Set(receiver.routes.values()).size, 101, 'it has the table as it is now')
 })
 
+t.test('a policy that changes for 100 peers and 100000 routes, one of them with hold time 3 s', async (t) => {
+  const withMed = (med: number): Record<string, unknown> => ({
+    ...CONFIG,
+    policies: { p: [{ action: 'accept', set: { med } }] },
+    neighbors: CONFIG.neighbors.map((neighbor) => ({ ...neighbor, export: 'p' })),
+  })
+  const daemon = await runningDaemon(t, withMed(1))
+  const peers = Array.from({ length: 100 }, (_, n) => new Client(daemon.port, `127.66.12.${n + 1}`))
+  const [watched, sender] = peers as [Client, Client]
+  await Promise.all(peers.map((peer) => peer.establish({ holdTime: peer === watched ? 3 : 90 })))
+  const alive = setInterval(() => watched.send(KEEPALIVE), 1000)
+  t.teardown(() => {
+    clearInterval(alive)
+    for (const peer of peers) peer.end()
+  })
+  for (const peer of peers) peer.keeps = false
+  const receiver = new Receiver()
+  watched.onData = (chunk) => receiver.receive(chunk)
+  const hears = (med: number): Promise<void> =>
+    watched.until(
+      `hears MED ${med}`,
+      () =>
+        receiver.routes.size === ROUTES &&
+        [...receiver.routes.values()].every((text) => text.includes(`800404${hex32(med)}`)),
+    )
+  await sendTable(sender, 0)
+  await hears(1)
+  for (const med of [2, 3]) {
+    t.match(await daemon.reload(withMed(med)), { code: 0 })
+    await hears(med)
+  }
+  const states = (await daemon.neighbors()).filter(({ dynamic }) => dynamic)
+  t.ok(
+    states.length === 100 &&
+      states.every(({ state, establishedCount }) => state === 'Established' && establishedCount === 1),
+  )
+})
+
 const ROUTES = 100_000
 const ROUNDS = 10
 
