@@ -1,12 +1,14 @@
 /**
  * The model test of the update groups: random announcements, withdrawals, losses, returns, route refreshes, stalls of sockets and changes of group for peers
- * of three kinds and two families. After every quiet point the decoded stream of each peer equals a naive Adj-RIB-Out of its own.
+ * of three kinds and two families; own routes, 2-octet peers, export policies that read prefix and source, two message limits. After every quiet point the decoded stream of each peer equals a naive Adj-RIB-Out of its own.
  */
 import t from 'tap'
 import { encodeSegments } from '../../src/bgp/attributes/as-path.js'
 import { NO_ATTRIBUTES } from '../../src/bgp/attributes/decode.js'
 import type { PathAttributes } from '../../src/bgp/attributes/path-attributes.js'
+import { words } from '../../src/daemon/own-routes.js'
 import { FAMILIES, Family } from '../../src/net/family.js'
+import { parsePrefix } from '../../src/net/prefix.js'
 import type { ExporterOptions } from '../../src/reflector/exporter.js'
 import type { MemberLink } from '../../src/reflector/member.js'
 import type { ExportRules } from '../../src/reflector/reflect.js'
@@ -14,7 +16,8 @@ import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
 import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
 import { Rib } from '../../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../../src/rib/source.js'
-import { type NaivePeer, naiveAdjRibOut } from '../support/naive-rib.js'
+import { policy, prefixMatch } from '../rib/given.js'
+import { type NaivePeer, type NaiveWinner, naiveAdjRibOut, naiveWinners } from '../support/naive-rib.js'
 import { announceBytes, Receiver, withdrawBytes } from '../support/update-bytes.js'
 
 const ASN = 65000
@@ -68,6 +71,7 @@ class World {
   readonly input: AdjRibIn
   readonly reflector: Reflector
   readonly peers: Peer[] = []
+  readonly own: NaivePeer
   readonly random: (limit: number) => number
   violation = ''
   largestLog = 0
@@ -77,7 +81,14 @@ class World {
     this.rib = new Rib({ asn: ASN, ...SPEAKER, seed, nodeName: 'test', nowSeconds: () => 0 })
     this.input = new AdjRibIn(this.rib, { fault: (_, fault) => t.fail(fault.reason), endOfRib: () => {} })
     this.reflector = new Reflector(this.rib, seed, LIMITS)
-    for (let number = 1; number <= 12; number++) {
+    this.own = {
+      number: 0,
+      kind: SourceKind.LOCAL,
+      bgpId: SPEAKER.routerId,
+      address: new Uint8Array(0),
+      routes: new Map(),
+    }
+    for (let number = 1; number <= PEERS; number++) {
       const kind = [SourceKind.CLIENT, SourceKind.CLIENT, SourceKind.NON_CLIENT, SourceKind.EBGP][number % 4]!
       this.peers.push({
         number,
@@ -110,7 +121,9 @@ class World {
   }
 
   options(peer: Peer, family: Family): ExporterOptions {
-    return { ...this.rules(peer, family), family, as4: true, maxMessageOctets: 4096, exportPolicy: null }
+    const { as4, maxMessageOctets } = variant(peer.number)
+    const exportPolicy = hasPolicy(peer.number) ? EXPORT_POLICY : null
+    return { ...this.rules(peer, family), family, as4, maxMessageOctets, exportPolicy }
   }
 
   up(peer: Peer): void {
@@ -124,7 +137,7 @@ class World {
       asn: peer.kind === SourceKind.EBGP ? 65100 + peer.number : ASN,
       localAsn: ASN,
       address: peer.address,
-      as4: true,
+      as4: variant(peer.number).as4,
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,
@@ -152,7 +165,7 @@ class World {
     const family = this.random(3) === 0 ? Family.IPV6_UNICAST : Family.IPV4_UNICAST
     const attributes = this.attributes(peer, family)
     const prefixes = Array.from({ length: 1 + this.random(6) }, () => this.prefix(family))
-    this.send(peer, announceBytes(prefixes, attributes))
+    this.send(peer, announceBytes(prefixes, attributes, variant(peer.number).as4))
     for (const prefix of prefixes) peer.routes.set(`${family} ${prefix}`, attributes)
   }
 
@@ -162,6 +175,24 @@ class World {
     const prefixes = Array.from({ length: 1 + this.random(4) }, () => this.prefix(family))
     this.send(peer, withdrawBytes(prefixes))
     for (const prefix of prefixes) peer.routes.delete(`${family} ${prefix}`)
+  }
+
+  originate(): void {
+    const family = this.random(3) === 0 ? Family.IPV6_UNICAST : Family.IPV4_UNICAST
+    const prefix = this.prefix(family)
+    const { rib } = this
+    const id = internPrefix(rib, prefix)
+    if (this.random(2) === 0) {
+      rib.withdraw(family, rib.local, id)
+      rib.tables[family]!.prefixes.collect(id)
+      this.own.routes.delete(`${family} ${prefix}`)
+      return
+    }
+    const nextHop =
+      this.random(2) === 0 ? null : this.rules(this.peers[0]!, family).selfNextHop!.map((octet) => octet + 1)
+    const attributes = { ...NO_ATTRIBUTES, origin: 0, asPath: new Uint8Array(0), nextHop, med: this.random(3) - 1 }
+    rib.originate(family, id, rib.store.internAttributes(attributes))
+    this.own.routes.set(`${family} ${prefix}`, attributes)
   }
 
   send(peer: Peer, octets: Uint8Array): void {
@@ -178,7 +209,8 @@ class World {
   attributes(peer: Peer, family: Family): PathAttributes {
     const external = peer.kind === SourceKind.EBGP
     const asns = external ? [65100 + peer.number] : this.random(3) === 0 ? [65201 + this.random(2)] : []
-    for (let more = this.random(3); more > 0 && asns.length > 0; more--) asns.push(65300 + this.random(2))
+    for (let more = this.random(3); more > 0 && asns.length > 0; more--)
+      asns.push(this.random(4) === 0 ? 4200000000 : 65300 + this.random(2))
     const internal = external
       ? {}
       : {
@@ -187,6 +219,17 @@ class World {
             this.random(6) === 0 ? (this.random(3) === 0 ? SPEAKER.routerId : 0x0a000200 + this.random(3)) : -1,
           clusterList: this.random(6) === 0 ? Uint8Array.from([10, 0, 0, 1 + this.random(3)]) : null,
         }
+    // Now and then the same octets from whoever sends them.
+    if (!external && this.random(4) === 0)
+      return {
+        ...NO_ATTRIBUTES,
+        origin: 0,
+        asPath: new Uint8Array(0),
+        nextHop: Uint8Array.from(
+          family === Family.IPV4_UNICAST ? [10, 0, 9, 9] : [0x20, 1, ...new Array(13).fill(0), 99],
+        ),
+        localPref: 100 + this.random(2),
+      }
     const communities = [0xfd, 0xe8, peer.source!.index >> 8, peer.source!.index & 255]
     // Now and then a set that only just fits, or does not fit any more with what is added on the way out.
     if (this.random(40) === 0)
@@ -250,7 +293,8 @@ class World {
     else if (choice < 70) this.up(peer)
     else if (choice < 72 && peer.source !== null) for (const { group, member } of peer.members) group.refresh(member)
     else if (choice < 75 && peer.socket !== null) peer.socket.stalled = !peer.socket.stalled
-    else if (choice < 77 && peer.source !== null) this.changeGroup(peer)
+    else if (choice < 79) this.originate()
+    else if (choice < 81 && peer.source !== null) this.changeGroup(peer)
     else if (choice < 90) for (const each of this.peers) each.socket?.take(1 + this.random(3))
     else this.turn()
   }
@@ -268,7 +312,39 @@ function mark(number: number): string {
   return `fde8${number.toString(16).padStart(4, '0')}`
 }
 
-const RUNS = Number(process.env['NODEBGP_MODEL_RUNS'] ?? 25)
+const PEERS = 14
+
+/** Two of the peers speak with 2-octet ASNs, two take long messages. */
+function variant(number: number): { readonly as4: boolean; readonly maxMessageOctets: number } {
+  return { as4: number !== 5 && number !== 6, maxMessageOctets: number === 7 || number === 9 ? 65535 : 4096 }
+}
+
+function hasPolicy(number: number): boolean {
+  return number === 8 || number === 11 || number === 12 || number === 13
+}
+
+const EXPORT_POLICY = policy(
+  [{ peer: ['p3', 'local'], prefix: prefixMatch('10.0.0.0/8', 20, 32) }, 'reject'],
+  [{ prefix: [...prefixMatch('10.0.0.0/11', 8, 18), ...prefixMatch('2001:db8::/32', 49, 49)] }, 'reject'],
+  [{}, 'accept'],
+)
+
+/** What EXPORT_POLICY says, in other words. */
+function accepts(source: NaivePeer, route: string): boolean {
+  const [, first, length] = /^\d (\w+)\..*\/(\d+)$/.exec(route) ?? []
+  if (first === undefined) return !route.endsWith('/49')
+  const second = Number(route.split('.')[1])
+  if ((source.number === 3 || source.number === 0) && Number(length) >= 20) return false
+  return !(second < 32 && Number(length) <= 18)
+}
+
+function internPrefix(rib: Rib, text: string): number {
+  const { family, address, length } = parsePrefix(text)
+  const [w0, w1, w2, w3] = words(address)
+  return rib.tables[family]!.prefixes.intern(w0, w1, w2, w3, length)
+}
+
+const RUNS = Number(process.env['NODEBGP_MODEL_RUNS'] ?? 12)
 
 /** Runs a world; what is wrong, or null. */
 function runWorld(run: number): string | null {
@@ -277,11 +353,18 @@ function runWorld(run: number): string | null {
   for (let point = 0; point < 12; point++) {
     for (let step = 0; step < 150; step++) world.step()
     world.quiet()
-    const wrong = world.violation || world.peers.map((peer) => differences(world, peer)).find((text) => text !== '')
+    const winners = naiveWinners([...world.peers, world.own], SPEAKER)
+    const wrong =
+      world.violation || world.peers.map((peer) => differences(world, peer, winners)).find((text) => text !== '')
     if (wrong) return `run ${run}, point ${point}: ${wrong}`
   }
   for (const peer of world.peers) world.down(peer)
+  for (const route of world.own.routes.keys()) {
+    const [family, prefix] = route.split(' ') as [string, string]
+    world.rib.withdraw(Number(family) as Family, world.rib.local, internPrefix(world.rib, prefix))
+  }
   world.quiet()
+  world.turn()
   for (const { prefixes, paths } of world.rib.tables) {
     if (prefixes.size !== 0 || paths.size !== 0)
       return `run ${run}: ${prefixes.size} prefixes and ${paths.size} paths are left`
@@ -292,15 +375,18 @@ function runWorld(run: number): string | null {
     : null
 }
 
-function differences(world: World, peer: Peer): string {
+function differences(world: World, peer: Peer, winners: ReadonlyMap<string, NaiveWinner>): string {
   if (peer.socket === null) return ''
   const { routes, largest, endOfRib } = peer.socket.receiver
-  const expected = naiveAdjRibOut(world.peers, peer, (family) => world.rules(peer, family), SPEAKER)
+  const expected = naiveAdjRibOut(winners, peer, (family) => world.rules(peer, family), {
+    ...variant(peer.number),
+    accepts: hasPolicy(peer.number) ? accepts : () => true,
+  })
   const wrong = [...expected].filter(([route, attributes]) => routes.get(route) !== attributes).map(([route]) => route)
   const extra = [...routes.keys()].filter((route) => !expected.has(route))
   if (wrong.length > 0 || extra.length > 0)
     return `peer ${peer.number} (kind ${peer.kind}): missing or wrong ${wrong}, surplus ${extra}`
-  if (largest > 4096) return `a message of ${largest} octets`
+  if (largest > variant(peer.number).maxMessageOctets) return `a message of ${largest} octets`
   return endOfRib[0] === 1 && endOfRib[1] === 1 ? '' : `End-of-RIB ${endOfRib}`
 }
 

@@ -23,8 +23,17 @@ export interface NaiveSpeaker {
   readonly clusterId: number
 }
 
+/** What a target is sent beyond the rules: encoding, limit, policy. */
+export interface NaiveExport {
+  readonly as4: boolean
+  readonly maxMessageOctets: number
+  readonly accepts: (source: NaivePeer, route: string) => boolean
+}
+
+const EVERYTHING: NaiveExport = { as4: true, maxMessageOctets: 4096, accepts: () => true }
+
 function usable(peer: NaivePeer, attributes: PathAttributes, speaker: NaiveSpeaker): boolean {
-  if (peer.kind === SourceKind.EBGP) return true
+  if (peer.kind === SourceKind.EBGP || peer.kind === SourceKind.LOCAL) return true
   if (attributes.originatorId === speaker.routerId) return false
   const list = Buffer.from(attributes.clusterList ?? [])
   for (let at = 0; at < list.length; at += 4) if (list.readUInt32BE(at) === speaker.clusterId) return false
@@ -32,19 +41,19 @@ function usable(peer: NaivePeer, attributes: PathAttributes, speaker: NaiveSpeak
 }
 
 /** RFC 4271 §9.1.2.2 and RFC 4456 §9 by comparison of lists; MED first within each neighbouring AS. */
-function better(a: Candidate, b: Candidate, med: boolean): number {
+function better(a: NaiveWinner, b: NaiveWinner, med: boolean): number {
   const keyA = key(a, med)
   const keyB = key(b, med)
   for (let i = 0; i < keyA.length; i++) if (keyA[i] !== keyB[i]) return keyA[i]! - keyB[i]!
   return Buffer.compare(a.peer.address, b.peer.address)
 }
 
-interface Candidate {
+export interface NaiveWinner {
   readonly peer: NaivePeer
   readonly attributes: PathAttributes
 }
 
-function key({ peer, attributes }: Candidate, med: boolean): number[] {
+function key({ peer, attributes }: NaiveWinner, med: boolean): number[] {
   return [
     -(attributes.localPref < 0 ? 100 : attributes.localPref),
     asPathLength(attributes.asPath!),
@@ -56,8 +65,10 @@ function key({ peer, attributes }: Candidate, med: boolean): number[] {
   ]
 }
 
-export function naiveWinner(peers: readonly NaivePeer[], route: string, speaker: NaiveSpeaker): Candidate | null {
-  const byAs = new Map<number, Candidate[]>()
+export function naiveWinner(peers: readonly NaivePeer[], route: string, speaker: NaiveSpeaker): NaiveWinner | null {
+  const own = peers.find((peer) => peer.kind === SourceKind.LOCAL && peer.routes.has(route))
+  if (own !== undefined) return { peer: own, attributes: own.routes.get(route)! }
+  const byAs = new Map<number, NaiveWinner[]>()
   for (const peer of peers) {
     const attributes = peer.routes.get(route)
     if (attributes === undefined || !usable(peer, attributes, speaker)) continue
@@ -68,19 +79,28 @@ export function naiveWinner(peers: readonly NaivePeer[], route: string, speaker:
   return leaders.sort((a, b) => better(a, b, false))[0] ?? null
 }
 
+/** The winners of all routes of these peers. */
+export function naiveWinners(peers: readonly NaivePeer[], speaker: NaiveSpeaker): Map<string, NaiveWinner> {
+  const winners = new Map<string, NaiveWinner>()
+  for (const route of new Set(peers.flatMap((peer) => [...peer.routes.keys()]))) {
+    const winner = naiveWinner(peers, route, speaker)
+    if (winner !== null) winners.set(route, winner)
+  }
+  return winners
+}
+
 /** `family prefix` → hex of attributes and next hop, all that `target` has to have heard. */
 export function naiveAdjRibOut(
-  peers: readonly NaivePeer[],
+  winners: ReadonlyMap<string, NaiveWinner>,
   target: NaivePeer,
   rulesOf: (family: Family) => ExportRules,
-  speaker: NaiveSpeaker,
+  exported: NaiveExport = EVERYTHING,
 ): Map<string, string> {
   const out = new Map<string, string>()
-  const routes = new Set(peers.flatMap((peer) => [...peer.routes.keys()]))
-  for (const route of routes) {
-    const winner = naiveWinner(peers, route, speaker)
-    if (winner === null || winner.peer === target) continue
+  for (const [route, winner] of winners) {
+    if (winner.peer === target) continue
     if (winner.peer.kind === SourceKind.NON_CLIENT && target.kind === SourceKind.NON_CLIENT) continue
+    if (!exported.accepts(winner.peer, route)) continue
     const family = route.startsWith('0 ') ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
     const attributes = outgoingAttributes(
       winner.attributes,
@@ -88,8 +108,11 @@ export function naiveAdjRibOut(
       rulesOf(family),
       null,
     )
-    const octets = encodePathAttributes(attributes, { as4: true, nextHopAttribute: family === Family.IPV4_UNICAST })
-    if (4096 < 19 + 4 + octets.length + (family === Family.IPV4_UNICAST ? 5 : 17 + 25)) continue
+    const octets = encodePathAttributes(attributes, {
+      as4: exported.as4,
+      nextHopAttribute: family === Family.IPV4_UNICAST,
+    })
+    if (exported.maxMessageOctets < 19 + 4 + octets.length + (family === Family.IPV4_UNICAST ? 5 : 17 + 25)) continue
     out.set(
       route,
       `${Buffer.from(octets).toString('hex')}${family === Family.IPV4_UNICAST ? '' : ` ${Buffer.from(attributes.nextHop!).toString('hex')}`}`,
