@@ -7,7 +7,7 @@ import type { ExplainView, GroupView, NeighborView, PathView, SummaryView } from
 import { loadConfig } from '../../src/config/load.js'
 import { Speaker } from '../../src/daemon/speaker.js'
 import type { FibEntry } from '../../src/fib/types.js'
-import { createLogger } from '../../src/log.js'
+import { createLogger, type Log } from '../../src/log.js'
 import { until } from '../support/wait.js'
 
 export const PORT = 17917
@@ -41,6 +41,7 @@ export class Node {
   readonly file: string
   readonly socket: string
   #speaker: Speaker | null = null
+  #log: Log | null = null
 
   constructor(folder: string, address: string) {
     this.address = address
@@ -66,8 +67,8 @@ export class Node {
   async start(): Promise<void> {
     const result = loadConfig(this.file)
     if (!result.ok) throw new Error(result.problems.map(({ path, message }) => `${path}: ${message}`).join('; '))
-    const log = createLogger('silent')
-    const speaker = new Speaker(result.config, log)
+    this.#log = createLogger('silent')
+    const speaker = new Speaker(result.config, this.#log)
     this.#speaker = speaker
     await speaker.start()
   }
@@ -76,6 +77,8 @@ export class Node {
     const speaker = this.#speaker
     this.#speaker = null
     await speaker?.stop()
+    this.#log?.close()
+    this.#log = null
   }
 
   async get<T>(path: string): Promise<T> {
