@@ -61,9 +61,9 @@ export class PrefixTable {
   }
 
   /** Octets of its arrays. */
-  get octets(): number {
+  get arrayOctets(): number {
     const words = this.#w0.byteLength + this.#w1.byteLength + this.#w2.byteLength + this.#w3.byteLength
-    return words + this.#length.byteLength + this.#uses.byteLength + this.#index.octets
+    return words + this.#length.byteLength + this.#uses.byteLength + this.#index.arrayOctets
   }
 
   /** Id of a prefix (host bits zero), 0 when it is not in the table. IPv4 uses w0 alone. */
