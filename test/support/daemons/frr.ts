@@ -83,6 +83,14 @@ export class Frr extends Speaker {
     return routes
   }
 
+  /** One question for all; routes() asks once for each prefix. */
+  override async meds(family: FamilyName): Promise<Map<string, number | null>> {
+    const text = await this.#ask(`show bgp ${familyText(family)} json`)
+    const { routes = {} } = JSON.parse(text || '{}') as { routes?: Record<string, readonly Row[]> }
+    const learned = Object.entries(routes).filter(([, rows]) => rows[0]?.weight !== LOCAL_WEIGHT)
+    return new Map(learned.map(([prefix, rows]) => [prefix, rows[0]?.metric ?? null]))
+  }
+
   async refresh(address: string): Promise<void> {
     await this.#ask(`clear bgp ${address} soft in`)
   }
@@ -145,6 +153,10 @@ interface Neighbor {
   readonly bgpState?: string
   readonly messageStats?: { readonly updatesRecv: number }
 }
+interface Row {
+  readonly metric?: number
+  readonly weight?: number
+}
 interface Path {
   readonly aspath: { readonly string: string }
   readonly origin: string
@@ -196,3 +208,6 @@ function routeMap(route: OwnRoute): string[] {
     'exit',
   ]
 }
+
+/** Weight of own routes. */
+const LOCAL_WEIGHT = 32768

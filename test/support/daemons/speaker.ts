@@ -142,6 +142,10 @@ export abstract class Speaker {
   abstract sessions(): Promise<ReadonlyMap<string, string>>
   /** Routes learned from peers, all paths. */
   abstract routes(family: FamilyName): Promise<readonly LearnedRoute[]>
+  /** MULTI_EXIT_DISC of all routes learned from peers: for large tables. */
+  async meds(family: FamilyName): Promise<Map<string, number | null>> {
+    return new Map((await this.routes(family)).map(({ prefix, med }) => [prefix, med]))
+  }
   /** Asks the neighbour to send its routes again (RFC 2918). */
   abstract refresh(address: string): Promise<void>
   /** Updates (messages or routes, whatever the daemon counts) received from this neighbour since the session came up. */
