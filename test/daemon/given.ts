@@ -10,7 +10,8 @@ import type { FibEntry } from '../../src/fib/types.js'
 import { createLogger, type Log } from '../../src/log.js'
 import { until } from '../support/wait.js'
 
-export const PORT = 17917
+/** Another one for each process, below the ephemeral ports: the suite may run twice at a time. */
+export const PORT = 20_000 + (process.pid % 12_000)
 
 export class Given {
   readonly #folder = mkdtempSync(join(tmpdir(), 'nodebgp-speaker-'))

@@ -310,3 +310,21 @@ t.test('explain: unknown, covered, by address, own and blackhole', async (t) => 
   t.match(await a.explain('2001:db8::/32'), { known: false })
   t.match(await a.ask('/v1/explain?prefix=nonsense'), { status: 400 })
 })
+
+t.test('stop leaves nothing open, and may be asked for while a session comes up', async (t) => {
+  const open = (): string[] =>
+    process.getActiveResourcesInfo().filter((name) => /^(TCP|Pipe)/.test(name) && name !== 'PipeWrap')
+  for (const wait of [true, false]) {
+    const given = new Given()
+    const a = await given.node(
+      A,
+      `${originate('prefix: 10.1.0.0/16, nextHop: 10.99.0.1')}\nneighbors:\n${neighbor(A, 'b', B)}`,
+    )
+    await given.node(B, `neighbors:\n${neighbor(B, 'a', A)}`)
+    if (wait) await a.loaded('b')
+    await given.stop()
+    await until('all is closed', open, (names) => names.length === 0)
+    await t.rejects(dial(A))
+    await t.rejects(a.summary())
+  }
+})
