@@ -344,7 +344,7 @@ function internPrefix(rib: Rib, text: string): number {
   return rib.tables[family]!.prefixes.intern(w0, w1, w2, w3, length)
 }
 
-const RUNS = Number(process.env['NODEBGP_MODEL_RUNS'] ?? 12)
+const RUNS = Number(process.env['NODEBGP_MODEL_RUNS'] ?? 5)
 
 /** Runs a world; what is wrong, or null. */
 function runWorld(run: number): string | null {
