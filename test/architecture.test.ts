@@ -69,6 +69,19 @@ const ROWS: readonly Row[] = [
     node: ['*'],
   },
   { name: 'lab', files: ['src/lab/'], uses: ['*'], packages: ['yaml'], node: ['*'] },
+  {
+    name: 'load edge',
+    files: [
+      'src/load/neighbour.ts',
+      'src/load/sessions.ts',
+      'src/load/run.ts',
+      'src/load/progress.ts',
+      'src/load/wait.ts',
+    ],
+    uses: [...CODEC, 'bgp', 'load'],
+    node: ['*'],
+  },
+  { name: 'load', files: ['src/load/'], uses: CODEC },
   { name: 'cli', files: ['src/cli/'], uses: ['*'], packages: ['yargs'], node: ['*'] },
   { name: 'daemon', files: ['src/daemon.ts', 'src/daemon/'], uses: ['*'], node: ['*'] },
 ]

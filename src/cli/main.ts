@@ -67,13 +67,18 @@ const COMMANDS: readonly CommandRow[] = [
     describe: 'a small rack on this machine: ToR, reflectors, nodes with Pods',
     load: async () => plain((await import('./commands/lab.js')).labCommand),
   },
+  {
+    names: ['load'],
+    describe: 'simulated neighbours against any BGP speaker, with verified convergence',
+    load: async () => (await import('./commands/load.js')).loadCommand,
+  },
 ]
 
 await main(familiar(process.argv.slice(2)))
 
 async function main(args: readonly string[]): Promise<void> {
   // A reader that has seen enough (`| head`) is no failure. What has sessions or namespaces to clean up goes on without a reader.
-  const goesOn = args[0] === 'run' || args[0] === 'lab'
+  const goesOn = args[0] === 'run' || args[0] === 'lab' || args[0] === 'load'
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (!goesOn) process.exit(error.code === 'EPIPE' ? Exit.OK : Exit.NO)
   })
