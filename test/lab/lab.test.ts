@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { MAIN } from '../support/nodebgp.js'
 import { requireOrSkip } from '../support/require.js'
+import { projectRoot } from '../support/root.js'
 import { until } from '../support/wait.js'
 
 const NAMESPACES = { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils-ping'], root: true }
@@ -119,6 +120,27 @@ t.test('ends when the process that started it over an IPC channel is gone', asyn
   lab.child.disconnect()
   await ends(t, lab, 0)
   t.same(leftovers(lab.pid), [])
+})
+
+t.test('npm start: Ctrl-C in its terminal ends npm, the lab and all daemons', async (t) => {
+  if (!requireOrSkip(t, { commands: ['npm'], packages: ['npm'] })) return
+  const npm = spawn('npm', ['start', '--', '--loopback'], {
+    cwd: projectRoot,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  const output = collect(npm, 'stdout')
+  const complaints = collect(npm, 'stderr')
+  const ended = whenEnded(npm)
+  t.teardown(() => npm.kill('SIGTERM'))
+  const seen = (): string => output() + complaints()
+  await until(`npm start prints '${UP}'`, seen, (all) => all.includes(UP), LIMIT_MS)
+  const pid = Number(/nodebgp-lab-(\d+)-/.exec(output())?.[1])
+  t.not(leftovers(pid).length, 0, 'there is something to leave')
+  // A terminal signals the whole process group: npm, scripts/start.mjs and the lab.
+  process.kill(-(npm.pid ?? 0), 'SIGINT')
+  await ended
+  t.same(leftovers(pid), [])
 })
 
 t.test('a daemon that dies shows in the output, the others go on', async (t) => {
