@@ -147,7 +147,8 @@ export class PrefixTable {
    * Pod blocks come in such runs: look-ups of 1 M prefixes in order take a third of the time, random ones the same as before.
    */
   #hash(w0: number, w1: number, w2: number, w3: number, length: number): number {
-    if (this.#wide) return finish(mixWord(mixWord(mixWord(mixWord(mixWord(this.#seed, w0), w1), w2), w3), length ^ this.#seed))
+    if (this.#wide)
+      return finish(mixWord(mixWord(mixWord(mixWord(mixWord(this.#seed, w0), w1), w2), w3), length ^ this.#seed))
     if (length < 3) return finish(mixWord(mixWord(this.#seed, w0), length))
     const network = w0 >>> (32 - length)
     return (finish(mixWord(mixWord(this.#seed, network >>> 3), length)) << 3) | (network & 7)
