@@ -3,6 +3,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { promisify } from 'node:util'
 import { GaveUp } from '../wait.js'
 
@@ -28,13 +29,9 @@ const killAll = () => {
   for (const child of running) child.signal('SIGKILL')
 }
 process.on('exit', killAll)
-// tap ends a file that takes too long with SIGALRM; 'exit' then also removes the namespaces.
-process.once('SIGALRM', () => process.exit(142))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => {
-    killAll()
-    process.kill(process.pid, signal)
-  })
+// Ended by tap (SIGALRM: the file took too long) or by a person: 'exit' also removes namespaces and folders, which a signal alone would not.
+for (const signal of ['SIGALRM', 'SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(128 + constants.signals[signal]))
 }
 
 /** `ip netns exec` becomes the command, so the pid is the daemon's own. */
