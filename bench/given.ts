@@ -169,14 +169,14 @@ export class World {
         reflector.change(family, rib.batch, count)
         rib.finish(family, count)
       }
-      if (reflector.hasLoading) reflector.loadSlices()
+      if (reflector.hasTableWork) reflector.tableSlices()
       reflector.pump(() => false)
       for (const taken of this.#taken.splice(0)) taken()
       rib.store.sweep()
     } while (
       rib.dirtyCount > 0 ||
       rib.hasClearing ||
-      reflector.hasLoading ||
+      reflector.hasTableWork ||
       reflector.hasQueue ||
       this.#taken.length > 0
     )

@@ -13,7 +13,13 @@ import { type NaivePeer, naiveWinner } from '../test/support/naive-rib.js'
 import { attributesNumber, PREFIX_LENGTH, ROUTER_ID, tableOf, updateOf, World, wordNumber } from './given.js'
 import type { Bench, Variant, Work } from './harness.js'
 
-const PREFIXES = 200_000
+const PREFIXES = 1_000_000
+
+/** How a table's prefixes lie: everywhere, or in runs of neighbours as Pod blocks and most real ones do. */
+const PATTERNS: readonly { name: string; wordOf: (n: number) => number }[] = [
+  { name: 'scattered', wordOf: wordNumber },
+  { name: 'in runs of 16', wordOf: (n) => ((Math.imul(n >> 4, 0x9e3779b1) & 0x7ffff) << 12) | ((n & 15) << 8) },
+]
 
 /** A table of IPv4 prefixes as the benches of it see one: id of a prefix, made when missing. */
 interface Interner {
@@ -97,41 +103,48 @@ function hashOf(word: number): number {
   return finish(mixWord(mixWord(7, word), PREFIX_LENGTH ^ 7))
 }
 
-const internPrefixes: Bench = {
-  name: `intern ${PREFIXES / 1000}k new prefixes`,
-  operation: 'prefix',
-  once: true,
-  variants: INTERNERS.map(({ name, twin, make }) => ({
-    name,
-    twin,
-    prepare: () => {
-      const words = wordsOf(PREFIXES)
-      const table = make()
-      return () => internAll(table, words)
-    },
-  })),
-}
+const internPrefixes = PATTERNS.map(
+  ({ name: pattern, wordOf }): Bench => ({
+    name: `intern ${PREFIXES / 1e6} M new prefixes, ${pattern}`,
+    operation: 'prefix',
+    once: true,
+    variants: INTERNERS.map(({ name, twin, make }) => ({
+      name,
+      twin,
+      prepare: () => {
+        const words = wordsOf(PREFIXES, wordOf)
+        const table = make()
+        return () => internAll(table, words)
+      },
+    })),
+  }),
+)
 
-const findPrefixes: Bench = {
-  name: `find one of ${PREFIXES / 1000}k prefixes`,
-  operation: 'prefix',
-  variants: INTERNERS.map(({ name, twin, make }) => ({
-    name,
-    twin,
-    prepare: () => {
-      const words = wordsOf(PREFIXES)
-      const table = make()
-      internAll(table, words)
-      return () => {
-        for (let i = 0; i < words.length; i++) if (table.find(words[i]!) === 0) throw new Error('a prefix is not found')
-        return words.length
-      }
-    },
-  })),
-}
+const findPrefixes = PATTERNS.map(
+  ({ name: pattern, wordOf }): Bench => ({
+    name: `find all of ${PREFIXES / 1e6} M prefixes, ${pattern}`,
+    operation: 'prefix',
+    variants: INTERNERS.map(({ name, twin, make }) => ({
+      name,
+      twin,
+      prepare: () => {
+        const words = wordsOf(PREFIXES, wordOf)
+        const table = make()
+        internAll(table, words)
+        // In another order of the runs than that of their ids, as updates of a table come.
+        const asked = words.map((_, n) => words[(((n >> 4) * 7919 * 16) % PREFIXES) + (n & 15)]!)
+        return () => {
+          for (let i = 0; i < asked.length; i++)
+            if (table.find(asked[i]!) === 0) throw new Error('a prefix is not found')
+          return asked.length
+        }
+      },
+    })),
+  }),
+)
 
-function wordsOf(count: number): Int32Array {
-  return Int32Array.from({ length: count }, (_, n) => wordNumber(n))
+function wordsOf(count: number, wordOf: (n: number) => number): Int32Array {
+  return Int32Array.from({ length: count }, (_, n) => wordOf(n))
 }
 
 function internAll(table: Interner, words: Int32Array): number {
@@ -245,8 +258,8 @@ function ingestSimply(updates: readonly Uint8Array[]): Map<string, PathAttribute
 }
 
 export const TABLE_BENCHES: readonly Bench[] = [
-  internPrefixes,
-  findPrefixes,
+  ...internPrefixes,
+  ...findPrefixes,
   ...[2, 8, 64].map(decisionBench),
   ingestBench(200_000, 15_000),
   ingestBench(1_000_000, 150_000),

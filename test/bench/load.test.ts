@@ -38,7 +38,7 @@ t.test('every bench has a twin and does what it says', async (t) => {
       bench.variants.slice(1).every(({ twin }) => twin) && bench.variants.length > 1,
       `${bench.name}: the others are twins`,
     )
-    if (bench.atMost !== undefined || bench.name.includes('64 paths')) continue
+    if (bench.atMost !== undefined || /64 paths| 1 M /.test(bench.name)) continue
     // The work of each variant checks its own result; here that they count alike.
     const operations = bench.variants.map(({ prepare }) => prepare()())
     t.equal(new Set(operations).size, 1, `${bench.name}: ${operations}`)
