@@ -78,8 +78,8 @@ export class Engine {
       rib.finish(family, count)
       worked = true
     }
-    if (this.#reflector.hasLoading) {
-      this.#reflector.loadSlices()
+    if (this.#reflector.hasTableWork) {
+      this.#reflector.tableSlices()
       worked = true
     }
     const job = this.#jobs[0]
@@ -97,7 +97,7 @@ export class Engine {
       rib.hasClearing ||
       this.#jobs.length > 0 ||
       this.#reflector.hasQueue ||
-      this.#reflector.hasLoading
+      this.#reflector.hasTableWork
     )
   }
 }

@@ -72,6 +72,6 @@ function bitCount(word: number): number {
   return count
 }
 
-const SLICE_WORDS = 128
+const SLICE_WORDS = 32
 /** Prefix ids of a slice. */
 export const SLICE_PREFIXES = SLICE_WORDS * 32

@@ -44,12 +44,17 @@ export class PrefixLimbo {
     this.#queue.push(kept)
   }
 
-  /** Gives back the prefixes that no entry from `tail` on names. */
-  releaseBefore(tail: number): void {
-    while (this.#from < this.#queue.length) {
+  /** Gives back prefixes that no entry from `tail` on names, after looking at up to `limit` of them. True: there may be more. */
+  releaseBefore(tail: number, limit: number): boolean {
+    const end = Math.min(this.#queue.length, this.#from + limit)
+    let stuck = false
+    while (this.#from < end) {
       const kept = this.#queue[this.#from]!
       if (kept.sequence >= tail) {
-        if (!kept.late) break
+        if (!kept.late) {
+          stuck = true
+          break
+        }
         kept.late = false
         this.#queue.push(kept)
       } else {
@@ -60,7 +65,8 @@ export class PrefixLimbo {
     }
     if (this.#from === this.#queue.length) this.#queue = []
     else if (this.#from * 2 > this.#queue.length) this.#queue = this.#queue.slice(this.#from)
-    else return
+    else return !stuck
     this.#from = 0
+    return !stuck && this.#queue.length > 0
   }
 }

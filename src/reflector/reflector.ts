@@ -15,6 +15,8 @@ export class Reflector {
   readonly #seed: number
   readonly #groups = new Map<string, UpdateGroup>()
   #queue: { readonly group: UpdateGroup; readonly member: Member }[] = []
+  /** Groups without members, being given up in slices. */
+  readonly #closing: UpdateGroup[] = []
   #nextGroup = 1
   /** Called when there is something to do and nothing was before. */
   onWork: () => void = () => {}
@@ -26,6 +28,7 @@ export class Reflector {
     const store: AttributeStore = rib.store
     store.onFree((id) => {
       for (const group of this.#groups.values()) group.exporter.forget(id)
+      for (const group of this.#closing) group.exporter.forget(id)
     })
   }
 
@@ -58,14 +61,16 @@ export class Reflector {
     for (const group of this.#groups.values()) if (group.family === family) group.change(ids, count)
   }
 
-  get hasLoading(): boolean {
-    for (const group of this.#groups.values()) if (group.isLoading) return true
+  get hasTableWork(): boolean {
+    if (this.#closing.length > 0) return true
+    for (const group of this.#groups.values()) if (group.hasTableWork) return true
     return false
   }
 
-  /** One slice of table for each group that is being filled. */
-  loadSlices(): void {
-    for (const group of this.#groups.values()) if (group.isLoading) group.loadSlice()
+  /** One slice of table for each group that is being filled or given up. */
+  tableSlices(): void {
+    for (const group of this.#groups.values()) if (group.hasTableWork) group.tableSlice()
+    if (this.#closing[0]?.closeSlice() === true) this.#closing.shift()
   }
 
   get hasQueue(): boolean {
@@ -94,6 +99,7 @@ export class Reflector {
         tables: this.#rib.tables[options.family]!,
         store: this.#rib.store,
         source: (index: number) => this.#rib.source(index),
+        tableWork: () => this.onWork(),
         wake: (woken: UpdateGroup, member: Member) => this.#wake(woken, member),
       }
       group = new UpdateGroup(this.#nextGroup++, key, options, context, this.#limits, this.#seed)
@@ -106,7 +112,8 @@ export class Reflector {
   #closeIfEmpty(group: UpdateGroup): void {
     if (group.members.size > 0) return
     this.#groups.delete(group.key)
-    group.close()
+    this.#closing.push(group)
+    this.onWork()
   }
 
   #wake(group: UpdateGroup, member: Member): void {

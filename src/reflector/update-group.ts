@@ -4,9 +4,9 @@
  *
  * A changed prefix is compared with what the group has sent; the difference is encoded once and appended to the log; following members get slices of that
  * memory. A member that joins, asks for a refresh, or is too slow for the log is *behind*: a bit set names the prefixes whose present state it still has to
- * hear, and slices of 4096 prefix ids are encoded for it from the table, shared with the other members that need the same slice.
+ * hear, and slices of 1024 prefix ids are encoded for it from the table, shared with the other members that need the same slice.
  *
- * Cost: 8 octets a prefix and group, the log up to LOG_LIMIT_OCTETS, and a bit per prefix for each member behind.
+ * Cost: 8 octets a prefix and group, the log up to GroupLimits.logOctets, and a bit per prefix for each member behind.
  */
 import type { Family } from '../net/family.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
@@ -27,6 +27,8 @@ export interface GroupContext {
   readonly source: (index: number) => RibSource | undefined
   /** Asks for pump(member) soon. */
   readonly wake: (group: UpdateGroup, member: Member) => void
+  /** Asks for tableSlice() soon. */
+  readonly tableWork: () => void
 }
 
 export interface GroupLimits {
@@ -64,6 +66,8 @@ export class UpdateGroup {
   #adoption: { readonly from: number; readonly changes: number; readonly heard: PrefixBits } | null = null
   /** Next prefix id to compare with an empty table after the group was made; -1 when done. */
   #loadFrom = 1
+  #limboDue = false
+  #closeFrom = 1
 
   constructor(
     id: number,
@@ -102,6 +106,10 @@ export class UpdateGroup {
   }
   get isLoading(): boolean {
     return this.#loadFrom !== -1
+  }
+  /** tableSlice() has something to do. */
+  get hasTableWork(): boolean {
+    return this.#loadFrom !== -1 || this.#limboDue
   }
 
   /** The out set announced for a prefix, null for none. */
@@ -185,9 +193,14 @@ export class UpdateGroup {
     return heard
   }
 
-  /** Fills the table of a new group: compares the next slice of prefix ids. */
-  loadSlice(): void {
-    if (this.#loadFrom === -1) return
+  /** A few milliseconds of what concerns the whole table: filling it after the group was made, giving back prefix ids. */
+  tableSlice(): void {
+    if (this.#limboDue) this.#releaseLimbo()
+    if (this.#loadFrom !== -1) this.#loadSlice()
+  }
+
+  /** Compares the next slice of prefix ids with an empty table. */
+  #loadSlice(): void {
     const { prefixes, paths, dirty } = this.#context.tables
     const end = Math.min(prefixes.end, this.#loadFrom + SLICE_PREFIXES)
     paths.reservePrefixes(prefixes.capacity)
@@ -236,9 +249,7 @@ export class UpdateGroup {
       }
     }
     if (follows) this.#append(targeted)
-    else {
-      this.#releaseLimbo()
-    }
+    else this.#releaseLimbo()
     if (this.#behind > 0)
       for (const member of this.members.values()) if (member.state === 'behind') this.#context.wake(this, member)
   }
@@ -250,16 +261,19 @@ export class UpdateGroup {
     if (member.state === 'following') this.#follow(member)
   }
 
-  /** Releases everything the group holds; it has no members any more. */
-  close(): void {
+  /** Releases what the group holds, one slice of it; it has no members any more. True when all is released. */
+  closeSlice(): boolean {
     const { prefixes } = this.#context.tables
-    for (let prefix = 1; prefix < this.#sentSet.length; prefix++) {
-      if (this.#sentSet[prefix] === 0) continue
-      this.#sentSet[prefix] = 0
-      prefixes.release(prefix)
+    const end = Math.min(this.#sentSet.length, this.#closeFrom + SLICE_PREFIXES * 4)
+    for (; this.#closeFrom < end; this.#closeFrom++) {
+      if (this.#sentSet[this.#closeFrom] === 0) continue
+      this.#sentSet[this.#closeFrom] = 0
+      prefixes.release(this.#closeFrom)
     }
-    this.#limbo.releaseBefore(Number.POSITIVE_INFINITY)
+    const more = this.#limbo.releaseBefore(Number.POSITIVE_INFINITY, SLICE_PREFIXES)
+    if (more || end < this.#sentSet.length) return false
     this.exporter.close()
+    return true
   }
 
   #withdraw(prefix: number, oldId: number, follows: boolean): void {
@@ -381,9 +395,13 @@ export class UpdateGroup {
     const { windowOctets } = this.#limits
     const out = new Outgoing()
     let slice = 0
-    while (member.inFlight + out.octets < windowOctets) {
+    for (let slices = 0; member.inFlight + out.octets < windowOctets; slices++) {
       slice = member.bits.nextSlice(slice)
       if (slice === -1) break
+      if (slices === SLICES_AT_ONCE) {
+        this.#context.wake(this, member)
+        break
+      }
       this.#addSlice(out, member, slice)
     }
     if (member.bits.size === 0 && !this.isLoading) {
@@ -484,7 +502,9 @@ export class UpdateGroup {
   #releaseLimbo(): void {
     if (this.#behind > 0) return
     this.#adoption = null
-    this.#limbo.releaseBefore(this.log.length === 0 ? Number.POSITIVE_INFINITY : this.log.tail)
+    const tail = this.log.length === 0 ? Number.POSITIVE_INFINITY : this.log.tail
+    this.#limboDue = this.#limbo.releaseBefore(tail, SLICE_PREFIXES)
+    if (this.#limboDue) this.#context.tableWork()
   }
 
   #reserve(capacity: number): void {
@@ -525,6 +545,8 @@ function oldestHeld(member: Member): number {
   return member.reading[0]?.from ?? member.position
 }
 
-const SLICE_SHIFT = 12
-const CACHED_SLICES = 64
+const SLICE_SHIFT = 10
+const CACHED_SLICES = 256
+/** Encoded for one member before the next one has its turn: a few milliseconds. */
+const SLICES_AT_ONCE = 4
 const NONE_TARGETED: ReadonlyMap<number, Uint8Array> = new Map()

@@ -155,7 +155,7 @@ export class GroupWorld {
       this.reflector.change(family, this.rib.batch, count)
       this.rib.finish(family, count)
     }
-    this.reflector.loadSlices()
+    this.reflector.tableSlices()
     this.reflector.pump(() => false)
     this.rib.store.sweep()
   }
@@ -170,7 +170,7 @@ export class GroupWorld {
         this.rib.dirtyCount > 0 ||
         this.rib.hasClearing ||
         this.reflector.hasQueue ||
-        this.reflector.hasLoading
+        this.reflector.hasTableWork
       idle = busy ? 0 : idle + 1
     }
   }

@@ -257,7 +257,7 @@ class World {
       this.reflector.change(family, this.rib.batch, count)
       this.rib.finish(family, count)
     }
-    this.reflector.loadSlices()
+    this.reflector.tableSlices()
     this.reflector.pump(() => this.random(4) === 0)
     this.rib.store.sweep()
     for (const group of this.reflector.groups()) {
@@ -278,7 +278,7 @@ class World {
         this.rib.dirtyCount > 0 ||
         this.rib.hasClearing ||
         this.reflector.hasQueue ||
-        this.reflector.hasLoading
+        this.reflector.hasTableWork
           ? 0
           : idle + 1
     }

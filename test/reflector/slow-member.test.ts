@@ -86,7 +86,7 @@ t.test('a group that fills its table leaves out what waits to be decided', async
   // The winner is replaced by a path that cannot be used; before that is decided, a group is made and filled.
   world.send(sender, announceBytes(['10.1.0.0/16'], attributesWith({ nextHop: Uint8Array.from([10, 0, 1, 66]) })))
   const late = world.up('late', { sendCommunities: false })
-  world.reflector.loadSlices()
+  world.reflector.tableSlices()
   world.reflector.pump(() => false)
   late.take()
   t.equal(late.updates, 1, 'End-of-RIB only')

@@ -90,7 +90,7 @@ t.test('PrefixLimbo gives back each prefix once, when no entry names it any more
       for (const [at, [number, release]] of steps.entries()) {
         if (release) {
           tail = Math.max(tail, at - number)
-          limbo.releaseBefore(tail)
+          limbo.releaseBefore(tail, Number.POSITIVE_INFINITY)
         } else {
           const id = prefixes.intern(number << 24, 0, 0, 0, 8)
           prefixes.retain(id)
@@ -101,7 +101,7 @@ t.test('PrefixLimbo gives back each prefix once, when no entry names it any more
         for (const [kept, sequence] of twin)
           if (sequence >= tail && prefixes.find(kept << 24, 0, 0, 0, 8) === 0) return false
       }
-      limbo.releaseBefore(Number.POSITIVE_INFINITY)
+      limbo.releaseBefore(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)
       return prefixes.size === 0 && limbo.size === 0
     }),
   )
