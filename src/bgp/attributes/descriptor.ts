@@ -3,7 +3,6 @@
  * flag conflicts, unknown types and lengths of the block once for all rows.
  */
 import type { FaultApproach } from '../errors.js'
-import type { Writer } from '../wire/writer.js'
 import type { DecodeClass, PathAttributes } from './path-attributes.js'
 
 /** PathAttributes while a block is being decoded. */
@@ -43,16 +42,19 @@ export interface AttributeRow {
   readonly encode: (attributes: PathAttributes, options: EncodeOptions) => Uint8Array | null
 }
 
-/** Header and value (RFC 4271 §4.3); the Extended Length bit only where the length needs it. */
-export function writeAttribute(writer: Writer, flags: number, type: number, value: Uint8Array): void {
-  if (value.length > 255) {
-    writer.u8(flags | 0x10)
-    writer.u8(type)
-    writer.u16(value.length)
-  } else {
-    writer.u8(flags)
-    writer.u8(type)
-    writer.u8(value.length)
-  }
-  writer.bytes(value)
+/** Octets of an attribute: header and value. Throws RangeError for a value that no length field can name. */
+export function attributeOctets(value: Uint8Array): number {
+  if (value.length > 0xffff) throw new RangeError(`an attribute of ${value.length} octets cannot be encoded`)
+  return value.length + (value.length > 255 ? 4 : 3)
+}
+
+/** Header and value (RFC 4271 §4.3) to target[at…]; the Extended Length bit only where the length needs it. Returns the offset behind them. */
+export function writeAttribute(target: Uint8Array, at: number, flags: number, type: number, value: Uint8Array): number {
+  const extended = value.length > 255
+  target[at++] = extended ? flags | 0x10 : flags
+  target[at++] = type
+  if (extended) target[at++] = value.length >>> 8
+  target[at++] = value.length
+  target.set(value, at)
+  return at + value.length
 }

@@ -107,3 +107,10 @@ t.test('what is encoded is decoded', async (t) => {
     { seed: 1, numRuns: 200 },
   )
 })
+
+t.test('a value that no length field can name is refused, not cut', async (t) => {
+  const encode = (octets: number) => () =>
+    encodePathAttributes({ ...NO_ATTRIBUTES, communities: new Uint8Array(octets) }, OPTIONS)
+  t.equal(encode(65532)().length, 65536)
+  t.throws(encode(65536), RangeError)
+})
