@@ -269,6 +269,8 @@ function logAction(log: Log, path: string, target: string, answer: Answer): void
   if (answer.kind !== 'json') return
   const { result, error } = answer.value as { result?: string; error?: string }
   const name = path.replace('/v1/', '').replace('/:peer', '')
+  // The daemon itself tells of it: config-reloaded, config-rejected.
+  if (name === 'reload') return
   log.write('api-action', { action: name, target, result: result ?? error ?? 'done' })
 }
 

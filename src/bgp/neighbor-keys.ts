@@ -17,7 +17,6 @@ export const SESSION_KEYS = Object.freeze([
   'holdTimeSeconds',
   'keepaliveSeconds',
   'sourceAddress',
-  'multihop',
   'reflectorClient',
   'allowOwnAs',
 ] as const satisfies readonly (keyof NeighborConfig)[])

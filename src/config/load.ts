@@ -12,6 +12,8 @@ export interface LoadOptions {
   readonly env?: Environment
   /** On reload: the running router id, so that a new interface cannot change what the file leaves open. */
   readonly defaultRouterId?: (nodeName: string) => number
+  /** The file was read before: a reload. */
+  readonly again?: boolean
 }
 
 /** Never throws for anything that is wrong with the file. */
@@ -19,9 +21,14 @@ export function loadConfig(file: string, options: LoadOptions = {}): ConfigResul
   let text: string
   try {
     const found = statSync(file)
-    // /dev/zero never ends. A pipe, as of `check <(…)`, does.
+    // /dev/zero never ends. A pipe, as of `check <(…)`, does, but only once: a daemon that asked again would wait for ever.
     if (found.isCharacterDevice() || found.isBlockDevice())
       return unreadable(file, 'it is a device; give the path of a file')
+    if (options.again === true && found.isFIFO())
+      return unreadable(
+        file,
+        'it is a pipe, which can be read only once; start the daemon with a file to be able to reload',
+      )
     if (found.size > MAX_FILE_OCTETS) return unreadable(file, `it is larger than ${MAX_FILE_OCTETS / 1_048_576} MiB`)
     text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
   } catch (error) {

@@ -63,7 +63,6 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
     connectRetryMs: keys.connectRetry ?? 5000,
     sourceAddress: keys.sourceAddress ?? null,
     passive: keys.passive ?? where.range !== null,
-    multihop: keys.multihop ?? 0,
     reflectorClient: keys.reflectorClient ?? false,
     nextHopSelf: keys.nextHopSelf ?? false,
     nextHopKeep: keys.nextHopKeep ?? false,

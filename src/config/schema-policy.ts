@@ -66,7 +66,7 @@ const communityList = oneOrMore(value(v.community), 'communities')
 const setShape = {
   localPref: optional(v.u32),
   med: optional(v.u32),
-  weight: optional(v.integer(0, 65535)),
+  weight: optional(v.integer(0, 32767)),
   origin: optional(v.origin),
   communities: mapping({
     add: communityList.optional(),

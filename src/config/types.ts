@@ -79,8 +79,6 @@ export interface NeighborConfig {
   readonly connectRetryMs: number
   readonly sourceAddress: string | null
   readonly passive: boolean
-  /** Hops; 0 = directly connected, as far as the kernel tells (eBGP), ignored for iBGP. */
-  readonly multihop: number
   readonly reflectorClient: boolean
   readonly nextHopSelf: boolean
   readonly nextHopKeep: boolean

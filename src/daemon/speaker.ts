@@ -126,7 +126,7 @@ export class Speaker {
 
   async #reloadNow(dryRun: boolean): Promise<ReloadResult> {
     const { file } = this.#config
-    const result = loadConfig(file, { defaultRouterId: () => this.#config.routerId })
+    const result = loadConfig(file, { defaultRouterId: () => this.#config.routerId, again: true })
     if (!result.ok) {
       const first = result.problems[0]
       if (!dryRun)

@@ -38,7 +38,7 @@ t.test('which changes need a new session', async (t) => {
   t.same(sessionKeysChanged(before, { ...before, weight: 9, description: 'x', importPolicy: 'p', shutdown: true }), [])
   t.same(sessionKeysChanged(before, { ...before, asn: 1, holdTimeSeconds: 3 }), ['asn', 'holdTimeSeconds'])
   t.same(sessionKeysChanged(before, { ...before, address: null, range: range('10.0.0.0/8') }), ['address', 'range'])
-  const other = { ...before, port: 1, localAsn: 1, families: [], keepaliveSeconds: 1, sourceAddress: 'x', multihop: 1 }
+  const other = { ...before, port: 1, localAsn: 1, families: [], keepaliveSeconds: 1, sourceAddress: 'x' }
   const all = { ...other, asn: 1, address: null, range: range('::/0'), holdTimeSeconds: 3 }
   t.same(sessionKeysChanged(before, { ...all, reflectorClient: true, allowOwnAs: 1 }), [...SESSION_KEYS])
 })

@@ -168,7 +168,6 @@ t.test('defaults', async (t) => {
     connectRetryMs: 5000,
     sourceAddress: null,
     passive: false,
-    multihop: 0,
     reflectorClient: false,
     nextHopSelf: false,
     nextHopKeep: false,

@@ -266,19 +266,19 @@ t.test('external peers: nothing without policies (RFC 8212), then what the polic
   const fileA = (more: string): string =>
     `${originate('prefix: 10.1.0.0/16, nextHop: 10.99.0.1')}\n${policies}\nneighbors:\n${external(A, 'b', B, 64513, more)}`
   const fileB = (more: string): string => `asn: 64513\n${policies}\nneighbors:\n${external(B, 'a', A, 64512, more)}`
-  const a = await given.node(A, fileA('multihop: 2'))
-  const b = await given.node(B, fileB('multihop: 2'))
+  const a = await given.node(A, fileA('nextHopKeep: false'))
+  const b = await given.node(B, fileB('nextHopKeep: false'))
   await a.loaded('b')
   t.match(await a.neighbor('b'), { type: 'ebgp', stateText: 'Established(Policy)', notes: [/import/, /export/] })
   t.match(await a.explain('10.1.0.0/16'), { notSentTo: [{ reason: /RFC 8212/ }] })
-  t.match(await a.reload(fileA('multihop: 2, export: all')), { status: 200 })
+  t.match(await a.reload(fileA('nextHopKeep: false, export: all')), { status: 200 })
   await until(
     'received, not used',
     () => b.adjIn('a'),
     (rows) => rows.length === 1 && rows[0]!.reason.includes('RFC 8212') && !rows[0]!.valid,
   )
   t.match(await b.explain('10.1.0.0/16'), { policy: [{ policy: null, verdict: /RFC 8212/ }] })
-  t.match(await b.reload(fileB('multihop: 2, import: all')), { status: 200 })
+  t.match(await b.reload(fileB('nextHopKeep: false, import: all')), { status: 200 })
   const [row] = await b.winners('10.1.0.0/16')
   t.match(row, { asPath: '64512', localPref: null, nextHop: '10.99.0.1' })
 })

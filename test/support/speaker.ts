@@ -121,7 +121,6 @@ export function neighbor(given: Partial<NeighborConfig> & { readonly name: strin
     connectRetryMs: 5_000,
     sourceAddress: null,
     passive: false,
-    multihop: 0,
     reflectorClient: false,
     nextHopSelf: false,
     nextHopKeep: false,

@@ -36,7 +36,13 @@ export function check(file: string, json: boolean): { readonly exitCode: 0 | 1; 
   }
   if (!result.ok) {
     const { problems } = result
-    const summary = `${problems.length === 1 ? '1 problem' : `${problems.length} problems`}; the daemon would not start with this file`
+    const count =
+      problems.length > 1000
+        ? 'more than 1000 problems'
+        : problems.length === 1
+          ? '1 problem'
+          : `${problems.length} problems`
+    const summary = `${count}; the daemon would not start with this file`
     return { exitCode: 1, output: lines([...problems.map(formatProblem), summary]) }
   }
   const notes = result.notes.map((note) => `note: ${formatProblem(note)}`)
