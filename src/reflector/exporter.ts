@@ -2,7 +2,7 @@
  * What a group sends for a received set: policy, rules and encoding, memoised per (set, source kind, BGP identifier of the source where it becomes
  * ORIGINATOR_ID, what the policy sees of the source where it reads that, verdict). The memo of a set goes when its id is freed.
  */
-import { encodePathAttributes } from '../bgp/attributes/encode.js'
+import { encodePathAttributes, isEncodable } from '../bgp/attributes/encode.js'
 import { HEADER_OCTETS } from '../bgp/message/message.js'
 import { Family } from '../net/family.js'
 import type { AttributeSet } from '../rib/attribute-set.js'
@@ -173,6 +173,7 @@ export class Exporter {
     attributes = outgoingAttributes(attributes, { kind, bgpId }, options, edits)
     const { nextHop } = attributes
     if (nextHop === null || (mp ? nextHop.length !== 16 && nextHop.length !== 32 : nextHop.length !== 4)) return null
+    if (!isEncodable(attributes)) return null
     const octets = encodePathAttributes(attributes, { as4: options.as4, nextHopAttribute: !mp })
     if (!this.#fits(octets.length, mp ? nextHop.length : 0)) return null
     return this.#outSets.intern(octets, octets.length, mp ? Uint8Array.from(nextHop) : NO_NEXT_HOP)

@@ -247,8 +247,12 @@ export class AdjRibIn {
 
   #applyVerdict(verdict: PolicyVerdict, memo: ImportPolicy, set: AttributeSet, family: Family, weight: number): void {
     const treatment = this.#treatment
-    treatment.state = verdict.accept ? PathState.USABLE : PathState.POLICY
     treatment.effective = verdict.accept ? memo.effective(set, family, verdict) : null
+    treatment.state = !verdict.accept
+      ? PathState.POLICY
+      : treatment.effective === null
+        ? PathState.TOO_LONG
+        : PathState.USABLE
     treatment.weight = verdict.weight ?? weight
   }
 

@@ -1,6 +1,7 @@
 /**
  * An import policy with its memo: attributes are judged once per attribute set, the result of `set` is made once per set and verdict.
  */
+import { isEncodable } from '../bgp/attributes/encode.js'
 import type { Family } from '../net/family.js'
 import type { AttributeSet } from './attribute-set.js'
 import type { AttributeStore } from './attribute-store.js'
@@ -15,7 +16,7 @@ interface Memo {
    * By verdict id: the edited set. Not retained: a set that the policy leaves as it is would hold itself for ever. What was freed meanwhile is seen by its
    * object, which is no longer the one with that id.
    */
-  readonly edited: Map<number, AttributeSet>
+  readonly edited: Map<number, AttributeSet | null>
 }
 
 export class ImportPolicy {
@@ -40,13 +41,14 @@ export class ImportPolicy {
     return candidates
   }
 
-  /** The set as the verdict leaves it. */
-  effective(set: AttributeSet, family: Family, verdict: PolicyVerdict): AttributeSet {
+  /** The set as the verdict leaves it; null where that is too long to be one. */
+  effective(set: AttributeSet, family: Family, verdict: PolicyVerdict): AttributeSet | null {
     if (verdict.edits === null) return set
     const memo = this.#memo(set, family)
     let edited = memo.edited.get(verdict.id)
-    if (edited === undefined || this.#store.get(edited.id) !== edited) {
-      edited = this.#store.internAttributes(applyEdits(this.#store.attributes(set), verdict.edits, { nextHop: null }))
+    if (edited === undefined || (edited !== null && this.#store.get(edited.id) !== edited)) {
+      const attributes = applyEdits(this.#store.attributes(set), verdict.edits, { nextHop: null })
+      edited = isEncodable(attributes) ? this.#store.internAttributes(attributes) : null
       memo.edited.set(verdict.id, edited)
     }
     return edited

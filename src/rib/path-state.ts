@@ -12,6 +12,7 @@ export const PathState = Object.freeze({
   MISSING_ATTRIBUTE: 7,
   FIRST_AS: 8,
   NEXT_HOP_INVALID: 9,
+  TOO_LONG: 10,
 } as const)
 export type PathState = (typeof PathState)[keyof typeof PathState]
 
@@ -26,6 +27,7 @@ const TEXTS: Readonly<Record<PathState, string>> = Object.freeze({
   [PathState.MISSING_ATTRIBUTE]: 'a mandatory attribute is missing, treated as withdrawn (RFC 7606 §3 d)',
   [PathState.FIRST_AS]: "AS_PATH does not begin with the peer's AS (RFC 4271 §6.3)",
   [PathState.NEXT_HOP_INVALID]: 'the next hop is no address that can be forwarded to',
+  [PathState.TOO_LONG]: 'what the import policy adds makes an attribute longer than its length field can name',
 })
 
 export function pathStateText(state: number): string {

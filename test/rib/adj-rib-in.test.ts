@@ -415,3 +415,24 @@ t.test("the id of a removed winner may be another path's, before its prefix is d
   t.equal(world.rib.tables[0]!.paths.best[id], 0)
   t.equal(world.winner(P1), null)
 })
+
+t.test(
+  'communities that the policy makes too long for an attribute: the route is not used, nothing is thrown',
+  async (t) => {
+    const world = new RibWorld()
+    const communitiesAdd = Array.from({ length: 60 }, (_, n) => `64512:${n}`)
+    const importPolicy = policy([{}, 'accept', { communitiesAdd }])
+    const source = world.source({ kind: SourceKind.EBGP, importPolicy })
+    const communities = Buffer.alloc(4 * 16_350)
+    for (let n = 0; n < 16_350; n++) communities.writeUInt32BE(0x10000 + n, n * 4)
+    const received = { asPath: asPath(65100), communities }
+    world.receive(source, announceBytes([P1], attributesWith(received)))
+    t.equal(world.state(source, P1), 'TOO_LONG')
+    t.equal(world.effective(source, P1), null)
+    world.receive(
+      source,
+      announceBytes([P1], attributesWith({ ...received, communities: communities.subarray(0, 400) })),
+    )
+    t.equal(world.state(source, P1), 'USABLE')
+  },
+)

@@ -42,9 +42,12 @@ export interface AttributeRow {
   readonly encode: (attributes: PathAttributes, options: EncodeOptions) => Uint8Array | null
 }
 
+/** What an extended length can name (RFC 4271 §4.3). */
+export const MAX_VALUE_OCTETS = 65535
+
 /** Octets of an attribute: header and value. Throws RangeError for a value that no length field can name. */
 export function attributeOctets(value: Uint8Array): number {
-  if (value.length > 0xffff) throw new RangeError(`an attribute of ${value.length} octets cannot be encoded`)
+  if (value.length > MAX_VALUE_OCTETS) throw new RangeError(`an attribute of ${value.length} octets cannot be encoded`)
   return value.length + (value.length > 255 ? 4 : 3)
 }
 

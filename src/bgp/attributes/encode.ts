@@ -5,7 +5,7 @@
  * The values are collected first, then written into octets of the right length.
  */
 import { Flags } from '../iana.js'
-import { attributeOctets, type EncodeOptions, writeAttribute } from './descriptor.js'
+import { attributeOctets, type EncodeOptions, MAX_VALUE_OCTETS, writeAttribute } from './descriptor.js'
 import type { OtherAttribute, PathAttributes } from './path-attributes.js'
 import { ATTRIBUTE_ROWS } from './table.js'
 
@@ -25,6 +25,13 @@ export function encodePathAttributes(attributes: PathAttributes, options: Encode
   let at = 0
   for (const { flags, type, value } of chosen) at = writeAttribute(octets, at, flags & KEPT_FLAGS, type, value)
   return octets
+}
+
+/** False where a policy or our own AS made a list longer than its length field can name; encodePathAttributes throws then. */
+export function isEncodable(attributes: PathAttributes): boolean {
+  const { asPath, communities, extCommunities, largeCommunities, clusterList } = attributes
+  const lists = [asPath, communities, extCommunities, largeCommunities, clusterList]
+  return lists.every((list) => list === null || list.length <= MAX_VALUE_OCTETS)
 }
 
 const KEPT_FLAGS = Flags.OPTIONAL | Flags.TRANSITIVE | Flags.PARTIAL
