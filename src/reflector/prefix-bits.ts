@@ -72,6 +72,7 @@ function bitCount(word: number): number {
   return count
 }
 
-const SLICE_WORDS = 32
-/** Prefix ids of a slice. */
-export const SLICE_PREFIXES = SLICE_WORDS * 32
+/** Prefix ids of a slice: 2^10. */
+export const SLICE_SHIFT = 10
+export const SLICE_PREFIXES = 1 << SLICE_SHIFT
+const SLICE_WORDS = SLICE_PREFIXES / 32

@@ -10,16 +10,18 @@
  */
 import type { Family } from '../net/family.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
-import { grown } from '../rib/chain-index.js'
 import type { FamilyTables } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
+import { AdjRibOut } from './adj-rib-out.js'
+import { CatchUp } from './catch-up.js'
 import { Exporter, type ExporterOptions } from './exporter.js'
 import { Member, type MemberLink } from './member.js'
 import { type OutSet, OutSetTable } from './out-set.js'
+import { Outgoing } from './outgoing.js'
 import { PrefixBits, SLICE_PREFIXES } from './prefix-bits.js'
 import { PrefixLimbo } from './prefix-limbo.js'
 import { UpdateLog } from './update-log.js'
-import { endOfRibMessage, type PackedSlab, UpdatePacker } from './update-packer.js'
+import { endOfRibMessage, UpdatePacker } from './update-packer.js'
 
 export interface GroupContext {
   readonly tables: FamilyTables
@@ -48,14 +50,11 @@ export class UpdateGroup {
   readonly #context: GroupContext
   readonly #limits: GroupLimits
   readonly #packer: UpdatePacker
-  readonly #catchUpPacker: UpdatePacker
+  /** For what is not in the log: targeted withdrawals, and members behind. */
+  readonly #sidePacker: UpdatePacker
   readonly #sliceIds = new Int32Array(SLICE_PREFIXES)
-  readonly #sliceCache = new Map<number, { version: number; present: number; slabs: readonly PackedSlab[] }>()
-  #sentSet = new Int32Array(1024)
-  #sentSource = new Int32Array(1024)
-  /** Changes per slice of prefix ids: a cached slice is good while its version is. */
-  #versions = new Int32Array(16)
-  #prefixCount = 0
+  readonly #table: AdjRibOut
+  readonly #catchUpWith: CatchUp
   #behind = 0
   readonly #limbo: PrefixLimbo
   /** Withdrawn in this batch: kept when the log has its entries. */
@@ -67,7 +66,6 @@ export class UpdateGroup {
   /** Next prefix id to compare with an empty table after the group was made; -1 when done. */
   #loadFrom = 1
   #limboDue = false
-  #closeFrom = 1
 
   constructor(
     id: number,
@@ -86,7 +84,9 @@ export class UpdateGroup {
     const { prefixes } = context.tables
     this.#limbo = new PrefixLimbo(prefixes)
     this.#packer = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
-    this.#catchUpPacker = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
+    this.#sidePacker = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
+    this.#table = new AdjRibOut(prefixes, this.outSets)
+    this.#catchUpWith = new CatchUp(this.#table, this.outSets, this.#sidePacker)
   }
 
   get family(): Family {
@@ -94,12 +94,11 @@ export class UpdateGroup {
   }
   /** Prefixes that the group announces. */
   get prefixCount(): number {
-    return this.#prefixCount
+    return this.#table.count
   }
   /** Octets of its columns and of its sets and messages; members behind and buffers of a fixed size come on top. */
   get arrayOctets(): number {
-    const columns = this.#sentSet.byteLength + this.#sentSource.byteLength + this.#versions.byteLength
-    return columns + this.outSets.arrayOctets + this.log.octets
+    return this.#table.arrayOctets + this.outSets.arrayOctets + this.log.octets
   }
   get behindCount(): number {
     return this.#behind
@@ -114,23 +113,17 @@ export class UpdateGroup {
 
   /** The out set announced for a prefix, null for none. */
   sent(prefix: number): OutSet | null {
-    const id = this.#sentSet[prefix] ?? 0
+    const id = this.#table.setOf(prefix)
     return id === 0 ? null : this.outSets.get(id)
   }
   /** Index of the source whose route is announced; meaningful while sent() is not null. */
   sentSource(prefix: number): number {
-    return this.#sentSource[prefix] ?? 0
+    return this.#table.sourceOf(prefix)
   }
 
   /** How many prefixes are announced from each source: a member has heard all but its own. */
   countsBySource(): Map<number, number> {
-    const counts = new Map<number, number>()
-    for (let prefix = 1; prefix < this.#sentSet.length; prefix++) {
-      if (this.#sentSet[prefix] === 0) continue
-      const source = this.#sentSource[prefix]!
-      counts.set(source, (counts.get(source) ?? 0) + 1)
-    }
-    return counts
+    return this.#table.countsBySource()
   }
 
   join(source: number, name: string, link: MemberLink): Member {
@@ -150,7 +143,7 @@ export class UpdateGroup {
     if (member.state === 'behind') this.#behind--
     else this.log.pass(member.position, this.log.head)
     this.#releaseLimbo()
-    if (this.#behind === 0) this.#sliceCache.clear()
+    if (this.#behind === 0) this.#catchUpWith.clear()
   }
 
   /** ROUTE-REFRESH (RFC 2918): the member hears the whole table again. */
@@ -186,7 +179,7 @@ export class UpdateGroup {
       prefixes.retain(prefix)
       this.#limbo.keep(prefix, this.log.head - 1)
     }
-    for (let prefix = 1; prefix < from.#sentSet.length; prefix++) if (from.#sentSet[prefix] !== 0) mark(prefix)
+    for (let prefix = 1; prefix < from.#table.end; prefix++) if (from.#table.setOf(prefix) !== 0) mark(prefix)
     for (const prefix of from.#limbo.prefixes()) mark(prefix)
     this.#changes++
     this.#adoption = { from: from.id, changes: from.#changes, heard }
@@ -208,7 +201,7 @@ export class UpdateGroup {
     for (let prefix = this.#loadFrom; prefix < end; prefix++) {
       // A dirty one comes with its new winner anyway; its old one may be gone.
       if (dirty.has(prefix)) continue
-      if (paths.best[prefix] !== 0 || (this.#sentSet[prefix] ?? 0) !== 0) this.#sliceIds[count++] = prefix
+      if (paths.best[prefix] !== 0 || this.#table.setOf(prefix) !== 0) this.#sliceIds[count++] = prefix
     }
     this.#loadFrom = end >= prefixes.end ? -1 : end
     this.change(this.#sliceIds, count)
@@ -220,7 +213,7 @@ export class UpdateGroup {
     const { tables, store, source: sourceOf } = this.#context
     const { paths, prefixes } = tables
     this.#changes++
-    this.#reserve(prefixes.capacity)
+    this.#table.reserve()
     const targeted = new Map<number, number[]>()
     const follows = this.members.size > this.#behind
     for (let i = 0; i < count; i++) {
@@ -232,13 +225,13 @@ export class UpdateGroup {
         source === undefined || effective === 0
           ? null
           : this.exporter.outgoing(store.get(effective), source, prefixes, prefix)
-      const oldId = this.#sentSet[prefix]!
+      const oldId = this.#table.setOf(prefix)
       if (out === null) {
         if (oldId === 0) continue
-        this.#withdraw(prefix, oldId, follows)
+        this.#withdraw(prefix, follows)
         continue
       }
-      const oldSource = this.#sentSource[prefix]!
+      const oldSource = this.#table.sourceOf(prefix)
       const sourceIndex = source!.index
       if (oldId === out.id && oldSource === sourceIndex) continue
       this.#announce(prefix, oldId, out, sourceIndex, follows)
@@ -263,42 +256,27 @@ export class UpdateGroup {
 
   /** Releases what the group holds, one slice of it; it has no members any more. True when all is released. */
   closeSlice(): boolean {
-    const { prefixes } = this.#context.tables
-    const end = Math.min(this.#sentSet.length, this.#closeFrom + SLICE_PREFIXES * 4)
-    for (; this.#closeFrom < end; this.#closeFrom++) {
-      if (this.#sentSet[this.#closeFrom] === 0) continue
-      this.#sentSet[this.#closeFrom] = 0
-      prefixes.release(this.#closeFrom)
-    }
+    const closed = this.#table.closeSlice(SLICE_PREFIXES * 4)
     const more = this.#limbo.releaseBefore(Number.POSITIVE_INFINITY, SLICE_PREFIXES)
-    if (more || end < this.#sentSet.length) return false
+    if (more || !closed) return false
     this.exporter.close()
     return true
   }
 
-  #withdraw(prefix: number, oldId: number, follows: boolean): void {
-    this.outSets.release(this.outSets.get(oldId))
-    this.#sentSet[prefix] = 0
-    this.#prefixCount--
-    this.#versions[prefix >>> SLICE_SHIFT]!++
+  #withdraw(prefix: number, follows: boolean): void {
+    this.#table.withdraw(prefix)
     // The use that the table had of the prefix id goes over to the limbo.
-    if (follows) this.#limboOfBatch.push(prefix)
-    else this.#limbo.keep(prefix, this.log.head - 1)
-    if (follows) this.#packer.withdraw(prefix)
+    if (follows) {
+      this.#limboOfBatch.push(prefix)
+      this.#packer.withdraw(prefix)
+    } else {
+      this.#limbo.keep(prefix, this.log.head - 1)
+    }
     if (this.#behind > 0) this.#markChanged(prefix, -1)
   }
 
   #announce(prefix: number, oldId: number, out: OutSet, source: number, follows: boolean): void {
-    out.refs++
-    if (oldId === 0) {
-      this.#context.tables.prefixes.retain(prefix)
-      this.#prefixCount++
-    } else {
-      this.outSets.release(this.outSets.get(oldId))
-    }
-    this.#sentSet[prefix] = out.id
-    this.#sentSource[prefix] = source
-    this.#versions[prefix >>> SLICE_SHIFT]!++
+    this.#table.announce(prefix, out, source)
     if (follows) this.#packer.announce(prefix, out, source)
     if (this.#behind > 0) this.#markChanged(prefix, oldId === 0 ? source : -1)
   }
@@ -311,8 +289,9 @@ export class UpdateGroup {
 
   /** A member is to hear everything but its own routes. */
   #markTable(member: Member): void {
-    for (let prefix = 1; prefix < this.#sentSet.length; prefix++) {
-      if (this.#sentSet[prefix] !== 0 && this.#sentSource[prefix] !== member.source) member.bits.add(prefix)
+    const table = this.#table
+    for (let prefix = 1; prefix < table.end; prefix++) {
+      if (table.setOf(prefix) !== 0 && table.sourceOf(prefix) !== member.source) member.bits.add(prefix)
     }
   }
 
@@ -336,8 +315,8 @@ export class UpdateGroup {
     if (targeted.size === 0) return NONE_TARGETED
     const encoded = new Map<number, Uint8Array>()
     for (const [source, prefixes] of targeted) {
-      for (const prefix of prefixes) this.#catchUpPacker.withdraw(prefix)
-      const slabs = this.#catchUpPacker.take()
+      for (const prefix of prefixes) this.#sidePacker.withdraw(prefix)
+      const slabs = this.#sidePacker.take()
       encoded.set(source, slabs.length === 1 ? slabs[0]!.octets : Buffer.concat(slabs.map((slab) => slab.octets)))
     }
     return encoded
@@ -402,14 +381,14 @@ export class UpdateGroup {
         this.#context.wake(this, member)
         break
       }
-      this.#addSlice(out, member, slice)
+      this.#catchUpWith.addSlice(out, member, slice)
     }
     if (member.bits.size === 0 && !this.isLoading) {
       member.state = 'following'
       member.position = this.log.head
       this.#behind--
       if (this.#behind === 0) {
-        this.#sliceCache.clear()
+        this.#catchUpWith.clear()
         this.#releaseLimbo()
       }
       if (member.owesEndOfRib) {
@@ -419,54 +398,6 @@ export class UpdateGroup {
       }
     }
     if (out.octets > 0) this.#send(member, out, 0, 0)
-  }
-
-  /** The present state of the prefixes of a slice that the member has to hear. */
-  #addSlice(out: Outgoing, member: Member, slice: number): void {
-    const ids = this.#sliceIds
-    const count = member.bits.takeSlice(slice, ids)
-    const packer = this.#catchUpPacker
-    let announced = 0
-    for (let i = 0; i < count; i++) {
-      const prefix = ids[i]!
-      if (this.#sentSet[prefix] !== 0 && this.#sentSource[prefix] !== member.source) ids[announced++] = prefix
-      else packer.withdraw(prefix)
-    }
-    for (const slab of packer.take()) out.addSlab(slab, member.source)
-    if (announced === 0) return
-    const shared = this.#sharedSlice(slice, announced)
-    if (shared !== null) {
-      for (const slab of shared) out.addSlab(slab, member.source)
-      return
-    }
-    for (let i = 0; i < announced; i++) {
-      const prefix = ids[i]!
-      packer.announce(prefix, this.outSets.get(this.#sentSet[prefix]!), this.#sentSource[prefix]!)
-    }
-    for (const slab of packer.take()) out.addSlab(slab, member.source)
-  }
-
-  /** The whole slice encoded once for all members that need most of it; null when `wanted` is only a small part of it. */
-  #sharedSlice(slice: number, wanted: number): readonly PackedSlab[] | null {
-    const version = this.#versions[slice]!
-    let cached = this.#sliceCache.get(slice)
-    if (cached === undefined || cached.version !== version) {
-      const start = slice * SLICE_PREFIXES
-      const end = Math.min(this.#sentSet.length, start + SLICE_PREFIXES)
-      let present = 0
-      for (let prefix = start; prefix < end; prefix++) if (this.#sentSet[prefix] !== 0) present++
-      if (wanted * 2 < present) return null
-      const packer = this.#catchUpPacker
-      for (let prefix = start; prefix < end; prefix++) {
-        const id = this.#sentSet[prefix]!
-        if (id !== 0) packer.announce(prefix, this.outSets.get(id), this.#sentSource[prefix]!)
-      }
-      cached = { version, present, slabs: packer.take() }
-      this.#sliceCache.delete(slice)
-      this.#sliceCache.set(slice, cached)
-      if (this.#sliceCache.size > CACHED_SLICES) this.#sliceCache.delete(this.#sliceCache.keys().next().value!)
-    }
-    return wanted * 2 < cached.present ? null : cached.slabs
   }
 
   /** `from` to `to`: the log entries that these octets carry, to be passed when the kernel has taken them. */
@@ -506,38 +437,6 @@ export class UpdateGroup {
     this.#limboDue = this.#limbo.releaseBefore(tail, SLICE_PREFIXES)
     if (this.#limboDue) this.#context.tableWork()
   }
-
-  #reserve(capacity: number): void {
-    if (capacity <= this.#sentSet.length) return
-    this.#sentSet = grown(this.#sentSet, capacity)
-    this.#sentSource = grown(this.#sentSource, capacity)
-    this.#versions = grown(this.#versions, (capacity >>> SLICE_SHIFT) + 1)
-  }
-}
-
-/** What is to be written to a member in one go. */
-class Outgoing {
-  readonly chunks: Uint8Array[] = []
-  octets = 0
-  messages = 0
-
-  /** The messages of a slab without the member's own routes. */
-  addSlab(slab: PackedSlab, source: number): void {
-    const range = slab.ranges.get(source)
-    if (range === undefined) {
-      this.add(slab.octets, slab.messages)
-      return
-    }
-    const messages = slab.messages - range.messages
-    if (range.start > 0) this.add(slab.octets.subarray(0, range.start), messages)
-    if (range.end < slab.octets.length) this.add(slab.octets.subarray(range.end), range.start > 0 ? 0 : messages)
-  }
-
-  add(octets: Uint8Array, messages: number): void {
-    this.chunks.push(octets)
-    this.octets += octets.length
-    this.messages += messages
-  }
 }
 
 /** The oldest entry that the log keeps for a following member. */
@@ -545,8 +444,6 @@ function oldestHeld(member: Member): number {
   return member.reading[0]?.from ?? member.position
 }
 
-const SLICE_SHIFT = 10
-const CACHED_SLICES = 256
 /** Encoded for one member before the next one has its turn: a few milliseconds. */
 const SLICES_AT_ONCE = 4
 const NONE_TARGETED: ReadonlyMap<number, Uint8Array> = new Map()

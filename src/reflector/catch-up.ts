@@ -1,0 +1,83 @@
+/**
+ * The present state of a slice of the table, for members that are behind. A slice that a member needs most of is encoded whole, once for all members that need
+ * it while nothing in it changes; else what the member needs is encoded for it alone.
+ */
+import type { AdjRibOut } from './adj-rib-out.js'
+import type { Member } from './member.js'
+import type { OutSetTable } from './out-set.js'
+import type { Outgoing } from './outgoing.js'
+import { SLICE_PREFIXES } from './prefix-bits.js'
+import type { PackedSlab, UpdatePacker } from './update-packer.js'
+
+interface CachedSlice {
+  readonly version: number
+  /** Prefixes announced in it. */
+  readonly present: number
+  readonly slabs: readonly PackedSlab[]
+}
+
+export class CatchUp {
+  readonly #table: AdjRibOut
+  readonly #outSets: OutSetTable
+  readonly #packer: UpdatePacker
+  readonly #ids = new Int32Array(SLICE_PREFIXES)
+  readonly #cache = new Map<number, CachedSlice>()
+
+  constructor(table: AdjRibOut, outSets: OutSetTable, packer: UpdatePacker) {
+    this.#table = table
+    this.#outSets = outSets
+    this.#packer = packer
+  }
+
+  /** Nobody is behind: what was encoded is given up. */
+  clear(): void {
+    this.#cache.clear()
+  }
+
+  /** Adds what the member has to hear of a slice, and takes it off its bits. Own routes and what is not announced any more are withdrawn. */
+  addSlice(out: Outgoing, member: Member, slice: number): void {
+    const ids = this.#ids
+    const table = this.#table
+    const count = member.bits.takeSlice(slice, ids)
+    let announced = 0
+    for (let i = 0; i < count; i++) {
+      const prefix = ids[i]!
+      if (table.setOf(prefix) !== 0 && table.sourceOf(prefix) !== member.source) ids[announced++] = prefix
+      else this.#packer.withdraw(prefix)
+    }
+    for (const slab of this.#packer.take()) out.addSlab(slab, member.source)
+    if (announced === 0) return
+    for (const slab of this.#whole(slice, announced) ?? this.#some(announced)) out.addSlab(slab, member.source)
+  }
+
+  /** The first `count` of the ids at hand. */
+  #some(count: number): readonly PackedSlab[] {
+    for (let i = 0; i < count; i++) this.#pack(this.#ids[i]!)
+    return this.#packer.take()
+  }
+
+  /** The whole slice, or null when `wanted` is only a small part of it. */
+  #whole(slice: number, wanted: number): readonly PackedSlab[] | null {
+    const version = this.#table.versionOf(slice)
+    let cached = this.#cache.get(slice)
+    if (cached === undefined || cached.version !== version) {
+      const start = slice * SLICE_PREFIXES
+      const end = Math.min(this.#table.end, start + SLICE_PREFIXES)
+      let present = 0
+      for (let prefix = start; prefix < end; prefix++) if (this.#table.setOf(prefix) !== 0) present++
+      if (wanted * 2 < present) return null
+      for (let prefix = start; prefix < end; prefix++) if (this.#table.setOf(prefix) !== 0) this.#pack(prefix)
+      cached = { version, present, slabs: this.#packer.take() }
+      this.#cache.delete(slice)
+      this.#cache.set(slice, cached)
+      if (this.#cache.size > CACHED_SLICES) this.#cache.delete(this.#cache.keys().next().value!)
+    }
+    return wanted * 2 < cached.present ? null : cached.slabs
+  }
+
+  #pack(prefix: number): void {
+    this.#packer.announce(prefix, this.#outSets.get(this.#table.setOf(prefix)), this.#table.sourceOf(prefix))
+  }
+}
+
+const CACHED_SLICES = 256
