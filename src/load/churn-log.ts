@@ -53,14 +53,15 @@ export class ChurnLog {
     return version
   }
 
-  /** False: nothing new, or a version that was never sent. */
+  /** False: nothing new, a version that was never sent, or a prefix that does not change (slot -1). */
   announced(receiver: number, slot: number, version: number, nowMs: number): boolean {
-    if (version > this.#sent[slot]! || (version & 1) !== 0) return false
+    if (slot < 0 || version > this.#sent[slot]! || (version & 1) !== 0) return false
     return this.#advance(receiver, slot, version, nowMs)
   }
 
   /** False: nobody withdrew it, or the receiver had it withdrawn already. */
   withdrawn(receiver: number, slot: number, nowMs: number): boolean {
+    if (slot < 0) return false
     const next = this.#held[receiver * this.slots + slot]! + 1
     if ((next & 1) === 0 || next > this.#sent[slot]!) return false
     return this.#advance(receiver, slot, next, nowMs)

@@ -13,7 +13,8 @@ export const NextHopOwner = Object.freeze({ ANYBODY: -2, NOBODY: -1 } as const)
 
 export class NextHops {
   readonly #plan: Plan
-  /** Member by the last word of its next hop. */
+  /** By member, and member by the last word of its next hop. */
+  readonly #announced: readonly Uint8Array[]
   readonly #byWord = new Map<number, number>()
   /** Addresses of the target, as it may set itself as next hop. */
   readonly #self: readonly Uint8Array[]
@@ -21,7 +22,8 @@ export class NextHops {
   constructor(plan: Plan, self: readonly Uint8Array[]) {
     this.#plan = plan
     this.#self = self
-    for (let member = 0; member < plan.announcers; member++) this.#byWord.set(lastWord(plan.nextHopOf(member)), member)
+    this.#announced = plan.members.slice(0, plan.announcers).map((member) => plan.nextHopOf(member.index))
+    for (const [member, nextHop] of this.#announced.entries()) this.#byWord.set(lastWord(nextHop), member)
   }
 
   /** buffer[start, end): NEXT_HOP, or the next hop of MP_REACH_NLRI; start -1 where there is none. */
@@ -32,7 +34,7 @@ export class NextHops {
     // A link-local address may follow the global one (RFC 2545 §3).
     const octets = end - start === 32 ? 16 : end - start
     const member = this.#byWord.get(wordAt(buffer, start + octets - 4))
-    if (member !== undefined && isSame(this.#plan.nextHopOf(member), buffer, start, octets)) return member
+    if (member !== undefined && isSame(this.#announced[member]!, buffer, start, octets)) return member
     if (expectNextHop === 'keep') return NextHopOwner.NOBODY
     return this.#self.some((own) => isSame(own, buffer, start, octets)) ? NextHopOwner.ANYBODY : NextHopOwner.NOBODY
   }

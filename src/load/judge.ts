@@ -6,13 +6,13 @@ import { NotificationError } from '../bgp/errors.js'
 import { splitUpdate } from '../bgp/message/update.js'
 import { UpdateParts } from '../bgp/message/update-parts.js'
 import { formatAddress, formatIpv4, wordAt } from '../net/address.js'
-import { Family, familyOf, familyRow } from '../net/family.js'
+import { Family, familyOf } from '../net/family.js'
 import { formatPrefix } from '../net/prefix.js'
 import type { ChurnLog } from './churn-log.js'
 import { BlockFacts, expectedHashes, NextHopOwner, NextHops } from './expectations.js'
 import { Ledger } from './ledger.js'
 import type { Member, Plan } from './plan.js'
-import { formatId } from './prefixes.js'
+import { formatId, type PrefixSpace } from './prefixes.js'
 import type { Tallies } from './types.js'
 
 export class Judge {
@@ -36,6 +36,7 @@ export class Judge {
   churn: ChurnLog | null = null
   readonly #plan: Plan
   readonly #family: Family
+  readonly #space: PrefixSpace
   readonly #nextHops: NextHops
   readonly #hashes: Uint32Array
   readonly #parts = new UpdateParts()
@@ -45,6 +46,7 @@ export class Judge {
   /** `self`: addresses that the target may set as next hop. */
   constructor(plan: Plan, self: readonly Uint8Array[]) {
     this.#plan = plan
+    this.#space = plan.space
     this.#family = plan.space.family
     this.ledger = new Ledger(plan.members.length, plan.space.count)
     this.#nextHops = new NextHops(plan, self)
@@ -109,8 +111,8 @@ export class Judge {
         const owner = this.#plan.members[this.#plan.ownerOf(id)]!
         this.#example(wanted, () =>
           wanted === 'all'
-            ? `${member.address} has no route to ${formatId(this.#plan.space, id)}, announced by ${owner.address}`
-            : `${member.address} still has ${formatId(this.#plan.space, id)}, withdrawn by ${owner.address}`,
+            ? `${member.address} has no route to ${formatId(this.#space, id)}, announced by ${owner.address}`
+            : `${member.address} still has ${formatId(this.#space, id)}, withdrawn by ${owner.address}`,
         )
       })
     }
@@ -125,22 +127,20 @@ export class Judge {
     family: Family | undefined,
     nowMs: number,
   ): void {
-    const { tallies, ledger } = this
+    const { ledger, churn } = this
+    const row = member.index
+    const { from: ownFrom, to: ownTo } = member
+    let prefixes = 0
+    let surplus = 0
     for (let at = start; at < end; at += 1 + ((buffer[at]! + 7) >> 3)) {
       const id = this.#idAt(buffer, at, end, family)
-      tallies.withdrawn++
-      if (id < 0) {
-        tallies.surplusWithdrawals++
-        continue
-      }
-      if (id >= member.from && id < member.to) continue
-      if (!ledger.remove(member.index, id)) {
-        tallies.surplusWithdrawals++
-      } else if (this.churn !== null) {
-        const slot = this.#slotOf(id)
-        if (slot >= 0) this.churn.withdrawn(member.index, slot, nowMs)
-      }
+      prefixes++
+      if (id >= ownFrom && id < ownTo) continue
+      if (id < 0 || !ledger.remove(row, id)) surplus++
+      else if (churn !== null) churn.withdrawn(row, this.#slotOf(id), nowMs)
     }
+    this.tallies.withdrawn += prefixes
+    this.tallies.surplusWithdrawals += surplus
   }
 
   #announced(
@@ -154,39 +154,47 @@ export class Judge {
     nowMs: number,
   ): void {
     const { tallies, ledger } = this
+    const row = member.index
+    const { from: ownFrom, to: ownTo } = member
     const nextHopOwner = this.#nextHops.ownerOf(buffer, nextHopStart, nextHopEnd)
-    const isAnybodys = nextHopOwner === NextHopOwner.ANYBODY
     const owner = nextHopOwner < 0 ? undefined : this.#plan.members[nextHopOwner]
-    const from = owner === undefined ? 0 : owner.from
-    const to = owner === undefined ? 0 : owner.to
+    const isAnybodys = nextHopOwner === NextHopOwner.ANYBODY
+    // Prefixes that may have this next hop: all of its owner.
+    const from = isAnybodys ? 0 : (owner?.from ?? 0)
+    const to = isAnybodys ? this.#space.count : (owner?.to ?? 0)
+    const isChange = this.churn !== null && this.#facts.version !== 0
     let first = -1
     let last = -1
+    let prefixes = 0
+    let echoes = 0
+    let duplicates = 0
     for (let at = start; at < end; at += 1 + ((buffer[at]! + 7) >> 3)) {
       const id = this.#idAt(buffer, at, end, family)
-      tallies.announced++
+      prefixes++
       if (id < 0) {
-        tallies.otherPrefixes++
-        this.#otherExample(member, buffer, at, family)
+        this.#other(member, buffer, at, family)
         continue
       }
       if (first < 0) first = id
       last = id
-      if (!isAnybodys && (id < from || id >= to)) this.#wrongNextHop(member, id, buffer, nextHopStart, nextHopEnd)
-      if (id >= member.from && id < member.to) {
-        tallies.echoes++
+      if (id < from || id >= to) this.#wrongNextHop(member, id, buffer, nextHopStart, nextHopEnd)
+      if (id >= ownFrom && id < ownTo) {
+        echoes++
         continue
       }
-      const isNew = ledger.add(member.index, id)
-      if (this.churn !== null && this.#facts.version !== 0) {
-        const slot = this.#slotOf(id)
-        if (slot < 0 || !this.churn.announced(member.index, slot, this.#facts.version, nowMs)) tallies.duplicates++
-      } else if (!isNew) {
-        tallies.duplicates++
-      }
+      const isNew = ledger.add(row, id)
+      if (isChange ? !this.#isNewVersion(row, id, nowMs) : !isNew) duplicates++
     }
+    tallies.announced += prefixes
+    tallies.echoes += echoes
+    tallies.duplicates += duplicates
     if (first < 0 || !this.comparesAttributes) return
     this.#checkAttributes(member, first)
     if (last !== first) this.#checkAttributes(member, last)
+  }
+
+  #isNewVersion(row: number, id: number, nowMs: number): boolean {
+    return this.churn?.announced(row, this.#slotOf(id), this.#facts.version, nowMs) === true
   }
 
   /** The slot of a prefix in the churn: each announcer's first one. -1 where it has none. */
@@ -207,7 +215,7 @@ export class Judge {
       const what = isSame
         ? `ORIGINATOR_ID ${originatorId < 0 ? 'missing' : formatIpv4(originatorId)}, not ${formatIpv4(owner.bgpId)}`
         : 'ORIGIN, AS_PATH, MULTI_EXIT_DISC, LOCAL_PREF or COMMUNITIES changed on the way'
-      return `${member.address} got ${formatId(this.#plan.space, id)} of ${owner.address} with wrong attributes: ${what}`
+      return `${member.address} got ${formatId(this.#space, id)} of ${owner.address} with wrong attributes: ${what}`
     })
   }
 
@@ -217,11 +225,12 @@ export class Judge {
       const owner = this.#plan.members[this.#plan.ownerOf(id)]!
       const seen = start < 0 ? 'none' : addressText(buffer.subarray(start, end))
       const announced = formatAddress(this.#plan.nextHopOf(owner.index))
-      return `${member.address} got ${formatId(this.#plan.space, id)} with next hop ${seen}; ${owner.address} announced ${announced}`
+      return `${member.address} got ${formatId(this.#space, id)} with next hop ${seen}; ${owner.address} announced ${announced}`
     })
   }
 
-  #otherExample(member: Member, buffer: Uint8Array, at: number, family: Family | undefined): void {
+  #other(member: Member, buffer: Uint8Array, at: number, family: Family | undefined): void {
+    this.tallies.otherPrefixes++
     this.#example('other', () => {
       const length = buffer[at]!
       const octets = buffer.subarray(at + 1, at + 1 + ((length + 7) >> 3))
@@ -242,18 +251,26 @@ export class Judge {
     const length = buffer[at]!
     const octets = (length + 7) >> 3
     if (family === undefined) return -1
-    if (length > familyRow(family).addressOctets * 8 || at + 1 + octets > end) {
+    if (octets > (family === Family.IPV4_UNICAST ? 4 : 16) || at + 1 + octets > end) {
       throw new NotificationError(3, 10, `prefix of length ${length} is cut or too long (RFC 7606 §5.3)`)
     }
     if (family !== this.#family || octets > 8) return -1
-    if (octets === 4) return this.#plan.space.find(wordAt(buffer, at + 1), 0, length)
+    // By far the most frequent lengths first.
+    if (octets === 4) return this.#space.find(wordAt(buffer, at + 1), 0, length)
+    if (octets === 3) {
+      return this.#space.find(
+        ((buffer[at + 1]! << 24) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 8)) >>> 0,
+        0,
+        length,
+      )
+    }
     let w0 = 0
     let w1 = 0
     for (let i = 0; i < octets; i++) {
       if (i < 4) w0 |= buffer[at + 1 + i]! << (24 - 8 * i)
       else w1 |= buffer[at + 1 + i]! << (56 - 8 * i)
     }
-    return this.#plan.space.find(w0 >>> 0, w1 >>> 0, length)
+    return this.#space.find(w0 >>> 0, w1 >>> 0, length)
   }
 }
 

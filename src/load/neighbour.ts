@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { localCapabilities, negotiate } from '../bgp/capabilities/negotiate.js'
-import { NotificationError } from '../bgp/errors.js'
+import { NO_DATA, NotificationError } from '../bgp/errors.js'
 import { KEEPALIVE_BYTES } from '../bgp/message/keepalive.js'
 import { MAX_MESSAGE_OCTETS, MessageType, type Negotiated } from '../bgp/message/message.js'
 import { decodeNotification, encodeNotification } from '../bgp/message/notification.js'
@@ -137,16 +137,11 @@ export class Neighbour {
   close(): Promise<void> {
     const socket = this.#release()
     if (socket === null) return Promise.resolve()
-    if (this.isConnected) socket.end(encodeNotification(6, 2, new Uint8Array(0)))
-    else socket.destroy()
     this.isEstablished = false
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => socket.destroy(), CLOSE_LIMIT_MS)
-      socket.once('close', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-    })
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    if (this.isConnected) endSocket(socket, encodeNotification(6, 2, NO_DATA))
+    else socket.destroy()
+    return closed
   }
 
   #connected(socket: Socket): void {
@@ -155,7 +150,7 @@ export class Neighbour {
     this.#heardMs = performance.now()
     const { family, holdTimeSeconds } = this.#settings
     const { asn, bgpId } = this.member
-    const capabilities = localCapabilities({ asn, families: [family], routeRefresh: true })
+    const capabilities = localCapabilities({ asn, families: [family], routeRefresh: false })
     this.write([encodeOpen({ asn, holdTimeSeconds, bgpId, capabilities })])
   }
 
@@ -213,7 +208,13 @@ export class Neighbour {
     if (open.asn !== targetAsn) {
       throw new NotificationError(2, 2, `the target's AS is ${open.asn}, not ${targetAsn}: correct --asn`)
     }
-    const offer = { asn: this.member.asn, families: [family], routeRefresh: true, holdTimeSeconds, keepaliveSeconds: 0 }
+    const offer = {
+      asn: this.member.asn,
+      families: [family],
+      routeRefresh: false,
+      holdTimeSeconds,
+      keepaliveSeconds: 0,
+    }
     const negotiated = negotiate(offer, open)
     if (negotiated.families.length === 0) {
       throw new NotificationError(2, 7, 'the target does not offer the address family: configure it there')
@@ -226,8 +227,7 @@ export class Neighbour {
   #refuse(error: NotificationError): void {
     const socket = this.#socket
     if (socket === null) return
-    socket.end(encodeNotification(error.code, error.subcode, error.data))
-    setTimeout(() => socket.destroy(), CLOSE_LIMIT_MS).unref()
+    endSocket(socket, encodeNotification(error.code, error.subcode, error.data))
     const isFinal = error.code === 2 && !this.isEstablished
     this.#finish({ kind: 'protocol', text: error.message, isFinal })
   }
@@ -253,7 +253,7 @@ export class Neighbour {
     this.isEstablished = false
     this.#framer.stop()
     const socket = this.#release()
-    if (ending.kind === 'notification') socket?.end()
+    if (ending.kind === 'notification' && socket !== null) endSocket(socket, NO_DATA)
     this.#events.ended(this, ending, wasEstablished)
   }
 
@@ -262,6 +262,13 @@ export class Neighbour {
     this.#socket = null
     return socket
   }
+}
+
+/** Last octets, FIN, and an end to the waiting for a target that does not close its side. */
+function endSocket(socket: Socket, last: Uint8Array): void {
+  socket.end(last)
+  const timer = setTimeout(() => socket.destroy(), CLOSE_LIMIT_MS)
+  socket.once('close', () => clearTimeout(timer))
 }
 
 function endingOf(error: NodeJS.ErrnoException, address: string, host: string, port: number): Ending {

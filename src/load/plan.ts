@@ -93,9 +93,10 @@ export function makePlan(options: LoadOptions): Plan {
   }
 }
 
-/** Prefixes that one announcer changes in a churn: one each, of so many announcers that the records stay small. */
+/** How many announcers take part in a churn, with one prefix each: so few that the records stay small and each has its two rounds. */
 export function churnSlots(plan: Plan): number {
-  return Math.min(plan.announcers, MAX_CHURN_SLOTS)
+  const { rate, seconds } = plan.options
+  return Math.max(1, Math.min(plan.announcers, MAX_CHURN_SLOTS, Math.floor((rate * seconds) / 2)))
 }
 
 /** Rounds of changes; an even number, so that each prefix is announced at the end. */

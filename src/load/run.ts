@@ -128,7 +128,7 @@ class Run {
       drops,
       reasons: this.sessions.reasons(),
       examples: this.#judge.examples(),
-      hints: this.#hints,
+      hints: this.#stop.aborted ? [...this.#hints, 'stopped before the end'] : this.#hints,
       loader: {
         cpuSeconds: (usage.userCPUTime + usage.systemCPUTime) / 1e6,
         peakRssMiB: Math.round(usage.maxRSS / 102.4) / 10,
@@ -156,7 +156,7 @@ class Run {
     this.#progress.end(
       setup.ok ? `Established after ${seconds(setup.seconds)}` : `only ${setup.established} Established`,
     )
-    if (!setup.ok) this.#hints.push('sessions were not opened, so nothing was announced; the reasons are above')
+    if (!setup.ok) this.#hints.push('not all sessions were opened (see why they ended), so nothing was announced')
     this.#judge.comparesAttributes &&= sessions.all.every((one) => one.negotiated?.as4 === true)
     await this.#settle()
     return setup.ok && !this.#stop.aborted

@@ -75,6 +75,16 @@ t.test("another neighbour's next hop is wrong too, and a missing one; --expect-n
   t.match((await judged(t, { pass }, { expectNextHop: 'any' })).result, { ok: true, received: { wrongNextHops: 0 } })
 })
 
+t.test('eBGP: the next hop is the one announced or the address of the target, nothing else', async (t) => {
+  const nextHop = (value: string): Faults => ({
+    pass: (one, from) => [from === 0 ? { ...one, attributes: one.attributes.map(changed('400304', value)) } : one],
+  })
+  const own = await judged(t, nextHop('7f000001'), { ebgp: true })
+  t.match(own.result, { ok: true, mode: 'ebgp', received: { wrongNextHops: 0, wrongAttributes: 0 } })
+  const other = await judged(t, nextHop('7f000002'), { ebgp: true })
+  t.match(other.result, { ok: false, mode: 'ebgp', received: { wrongNextHops: 4 } })
+})
+
 t.test('an altered attribute, and a wrong ORIGINATOR_ID', async (t) => {
   const pass = (one: Update, from: number, to: number) => [
     {

@@ -30,7 +30,7 @@ export const loadCommand: CommandModule = {
       })
       .option('attribute-sets', {
         type: 'number',
-        describe: 'of each announcing neighbour [default: 1; table: a sixth]',
+        describe: 'of each announcing neighbour [default: 1; table: about a sixth]',
       })
       .option('ebgp', {
         type: 'boolean',
