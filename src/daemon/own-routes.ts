@@ -23,7 +23,8 @@ export class OwnRoutes {
   readonly #rib: Rib
   readonly #announced = new Map<string, OwnRoute>()
   #configured = new Map<string, OwnRoute>()
-  #current = new Map<string, OwnRoute>()
+  readonly #current = new Map<string, OwnRoute>()
+  readonly #ofRules = new WeakMap<StaticOriginate, OwnRoute>()
 
   constructor(rib: Rib) {
     this.#rib = rib
@@ -35,54 +36,68 @@ export class OwnRoutes {
 
   /** The configuration or the kernel's routes may have changed. */
   update(config: Config, kernelRoutes: readonly KernelRoute[]): void {
+    const before = this.#configured
     this.#configured = new Map()
     for (const rule of config.originate) {
       if (rule.kind === 'static') {
-        this.#configured.set(rule.prefix.text, staticRoute(rule))
+        this.#configured.set(rule.prefix.text, this.#ofRule(rule))
         continue
       }
       for (const prefix of matchKernelRoutes(rule, kernelRoutes, config.fib.protocol)) {
-        if (!this.#configured.has(prefix.text))
-          this.#configured.set(prefix.text, { prefix, blackhole: false, origin: 'kernel', attributes: EMPTY_PATH })
+        if (this.#configured.has(prefix.text)) continue
+        const known = before.get(prefix.text)
+        this.#configured.set(prefix.text, known?.origin === 'kernel' ? known : kernelRoute(prefix))
       }
     }
-    this.#apply()
+    for (const text of [...this.#current.keys()]) this.#settle(text)
+    for (const text of this.#configured.keys()) this.#settle(text)
   }
 
   announce(rule: StaticOriginate): void {
     this.#announced.set(rule.prefix.text, { ...staticRoute(rule), origin: 'announce' })
-    this.#apply()
+    this.#settle(rule.prefix.text)
   }
 
   /** False: not announced by command. */
   withdraw(prefix: string): boolean {
     const known = this.#announced.delete(prefix)
-    this.#apply()
+    this.#settle(prefix)
     return known
   }
 
-  #apply(): void {
-    const wanted = new Map([...this.#configured, ...this.#announced])
-    for (const [text, { prefix }] of this.#current) {
-      if (wanted.has(text)) continue
-      const [w0, w1, w2, w3] = words(prefix.address)
-      this.#rib.withdraw(
-        prefix.family,
-        this.#rib.local,
-        this.#rib.tables[prefix.family]!.prefixes.find(w0, w1, w2, w3, prefix.length),
-      )
+  /** Rules live as long as their configuration; the routes made from them stay the same objects. */
+  #ofRule(rule: StaticOriginate): OwnRoute {
+    let route = this.#ofRules.get(rule)
+    if (route === undefined) {
+      route = staticRoute(rule)
+      this.#ofRules.set(rule, route)
     }
-    const before = this.#current
-    this.#current = wanted
-    for (const { prefix, attributes, blackhole } of wanted.values()) {
-      const [w0, w1, w2, w3] = words(prefix.address)
-      const { prefixes, dirty } = this.#rib.tables[prefix.family]!
-      const id = prefixes.intern(w0, w1, w2, w3, prefix.length)
-      this.#rib.originate(prefix.family, id, this.#rib.store.internAttributes(attributes))
-      // For the RIB nothing has changed where only the blackhole comes or goes; the FIB is told with the next decision.
-      if ((before.get(prefix.text)?.blackhole ?? blackhole) !== blackhole) dirty.add(id)
-    }
+    return route
   }
+
+  /** Makes the RIB say of one prefix what is wanted. */
+  #settle(text: string): void {
+    const before = this.#current.get(text)
+    const wanted = this.#announced.get(text) ?? this.#configured.get(text)
+    if (wanted === before) return
+    const { family, address, length } = (wanted ?? before)!.prefix
+    const [w0, w1, w2, w3] = words(address)
+    const { prefixes, dirty } = this.#rib.tables[family]!
+    if (wanted === undefined) {
+      this.#current.delete(text)
+      this.#rib.withdraw(family, this.#rib.local, prefixes.find(w0, w1, w2, w3, length))
+      return
+    }
+    this.#current.set(text, wanted)
+    const id = prefixes.intern(w0, w1, w2, w3, length)
+    this.#rib.originate(family, id, this.#rib.store.internAttributes(wanted.attributes))
+    // For the RIB nothing has changed where only the blackhole comes or goes; the FIB is told with the next decision.
+    if (before !== undefined && before.blackhole !== wanted.blackhole) dirty.add(id)
+  }
+}
+
+function kernelRoute(prefix: PrefixText): OwnRoute {
+  return { prefix, blackhole: false, origin: 'kernel', attributes: EMPTY_PATH }
 }
 
 function staticRoute(rule: StaticOriginate): OwnRoute {
