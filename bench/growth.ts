@@ -128,7 +128,8 @@ function howMade({ machine, quick, runs }: Growth): string[] {
   return [
     `In one process: UPDATE octets through AdjRibIn, decision, update group and encoding, to links that take everything at once. No sockets, no kernel.`,
     `Memory is what is held afterwards (heap and arrays, after garbage collection).`,
-    `Each point: median of ${runs} warmed-up processes${quick ? '; settings --quick, on a machine that had other work' : ''}. ${machine}. Made by bench/growth.ts.`,
+    `Each point: median of ${runs} warmed-up processes${quick ? '; settings --quick, on a machine that had other work' : ''}.`,
+    `${machine}. Made by bench/growth.ts.`,
   ]
 }
 
