@@ -51,3 +51,16 @@ t.test('a string never lies over the end of a chunk', async (t) => {
   }
   t.throws(() => arena.allocate((1 << 20) + 1), RangeError)
 })
+
+t.test('a walk through all lengths leaves a chunk a class behind, not the peak of each', async (t) => {
+  const arena = new ByteArena()
+  let peak = 0
+  for (let length = 16; length <= 2048; length += 16) {
+    const addresses = Array.from({ length: 2000 }, () => arena.allocate(length))
+    peak = Math.max(peak, arena.arrayOctets)
+    for (const address of addresses) arena.free(address, length)
+  }
+  t.equal(arena.allocatedOctets, 0)
+  t.ok(arena.arrayOctets <= 128 * 65_536, `${arena.arrayOctets} octets are left`)
+  t.ok(peak <= 2100 * 2048 + 129 * 65_536, `${peak} octets at the peak`)
+})
