@@ -75,6 +75,7 @@ const ROWS: readonly Row[] = [
       'src/load/neighbour.ts',
       'src/load/sessions.ts',
       'src/load/run.ts',
+      'src/load/stage.ts',
       'src/load/progress.ts',
       'src/load/wait.ts',
     ],
