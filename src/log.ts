@@ -6,6 +6,7 @@
  * Form: JSON lines as pino writes them; one readable line each on a terminal. NODEBGP_LOG_FORMAT=text|json decides otherwise.
  */
 import { pino } from 'pino'
+import { atExit } from './at-exit.js'
 import { formatLogLine, LogOutput } from './log-output.js'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
@@ -72,8 +73,7 @@ export function createLogger(level: LogLevel, options: LogOptions = {}): Log {
   const logger = pino({ level }, sink)
   const limiter = new RepeatLimiter({ burst: 5, intervalMs: 60_000, maxKeys: 4096 })
   output.onRecovered = (lines, reason) => write('log-lost', { lines, reason })
-  const onExit = (): void => output.flush()
-  process.on('exit', onExit)
+  const forget = atExit(() => output.flush())
 
   function write<E extends LogEvent>(event: E, fields: LogEventFields[E]): void {
     const row: EventRow<E> = EVENTS[event]
@@ -100,7 +100,7 @@ export function createLogger(level: LogLevel, options: LogOptions = {}): Log {
     flush: () => output.flush(),
     close: () => {
       output.close()
-      process.off('exit', onExit)
+      forget()
     },
   }
 }

@@ -63,7 +63,7 @@ const ROWS: readonly Row[] = [
   { name: 'api', files: ['src/api/'], uses: ['net', 'log'], packages: ['prom-client', 'zod'], node: ['*'] },
   {
     name: 'log',
-    files: ['src/log.ts', 'src/log-output.ts', 'src/version.ts'],
+    files: ['src/log.ts', 'src/log-output.ts', 'src/version.ts', 'src/at-exit.ts'],
     uses: [],
     packages: ['pino'],
     node: ['*'],

@@ -3,7 +3,9 @@
  * `ip -j route show`, changes behind our back by an `ip monitor` child, whose lines are only taken as a reason to look again: the kernel drops
  * routes without a word (a device goes down, an address goes away), and a slow comparison finds what no event told.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process'
+import { atExit } from '../at-exit.js'
 import { FAMILIES, Family } from '../net/family.js'
 import {
   DONE,
@@ -39,7 +41,7 @@ export class KernelDriver implements FibDriver {
   #compareTimer: NodeJS.Timeout | null = null
   #monitorTimer: NodeJS.Timeout | null = null
   #closed = false
-  readonly #onExit = (): void => this.#killMonitor()
+  #forgetExit: () => void = () => {}
 
   constructor(options: KernelOptions) {
     this.#options = options
@@ -55,7 +57,7 @@ export class KernelDriver implements FibDriver {
   async open(onTrigger: (trigger: FibTrigger) => void): Promise<void> {
     await this.#checkPossible()
     this.#onTrigger = onTrigger
-    process.on('exit', this.#onExit)
+    this.#forgetExit = atExit(() => this.#killMonitor())
     this.#startMonitor()
     this.#compareTimer = setInterval(() => onTrigger('slow'), this.#options.compareMs)
   }
@@ -92,7 +94,7 @@ export class KernelDriver implements FibDriver {
     this.#closed = true
     if (this.#compareTimer !== null) clearInterval(this.#compareTimer)
     if (this.#monitorTimer !== null) clearTimeout(this.#monitorTimer)
-    process.off('exit', this.#onExit)
+    this.#forgetExit()
     const monitor = this.#monitor
     const monitorEnd = monitor === null ? null : new Promise<void>((resolve) => monitor.once('close', () => resolve()))
     this.#killMonitor()
