@@ -149,7 +149,7 @@ t.test('a daemon that dies shows in the output, the others go on', async (t) => 
   const folder = join(tmpdir(), folders(lab.pid)[0] ?? '')
   process.kill(Number(readFileSync(join(folder, 'rr-1.pid'), 'utf8')), 'SIGKILL')
   await lab.shows('The daemon rr-1 has ended (SIGKILL)')
-  await lab.shows('session  node-1  with rr-1 gone')
+  await lab.shows('session  node-1  with rr-1 is gone')
   lab.child.kill('SIGINT')
   await ends(t, lab, 0)
   t.same(leftovers(lab.pid), [])

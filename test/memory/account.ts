@@ -7,6 +7,8 @@ import { heldOctets } from '../../bench/load.js'
 import { Family } from '../../src/net/family.js'
 
 export const PEERS = 200
+/** Peers are counted in a world of their own, so many that compiled code and caches vanish beside them. */
+export const COUNTED_PEERS = 5000
 export const SETS = 10_000
 export const ROUTES = 100_000
 
@@ -28,6 +30,7 @@ export interface Counted {
   readonly groups: number
 }
 export interface Account {
+  readonly crowd: { readonly before: Snapshot; readonly after: Snapshot }
   readonly empty: Snapshot
   readonly withPeers: Snapshot
   readonly withSets: Snapshot
@@ -44,6 +47,7 @@ export interface Account {
 async function makeAccount(): Promise<Account> {
   // Compiled code and caches are there before the first count.
   loadSets(withClients(new World(), 20))
+  const crowd = await countPeers()
   const world = new World()
   const empty = await snapshot(world)
   withClients(world, PEERS)
@@ -54,6 +58,7 @@ async function makeAccount(): Promise<Account> {
   const withRoutes = await snapshot(world)
   const groups = [...world.reflector.groups()]
   return {
+    crowd,
     empty,
     withPeers,
     withSets,
@@ -65,6 +70,13 @@ async function makeAccount(): Promise<Account> {
       logOctets: groups.reduce((octets, { log }) => octets + log.octets, 0),
     },
   }
+}
+
+async function countPeers(): Promise<Account['crowd']> {
+  const world = new World()
+  const before = await snapshot(world)
+  withClients(world, COUNTED_PEERS)
+  return { before, after: await snapshot(world) }
 }
 
 function withClients(world: World, count: number): World {
