@@ -1,6 +1,6 @@
 /**
  * When adopted kernel routes that nobody has confirmed may go: as soon as every configured neighbour has sent End-of-RIB, or after a bounded wait, but not while
- * no peer has come up at all (DESIGN: forwarding goes on).
+ * no peer has come up at all.
  */
 
 import type { PeerManager } from '../bgp/peer-manager.js'

@@ -275,7 +275,7 @@ export class Rib {
   }
 }
 
-/** Own routes win over learned ones (DESIGN: weight before LOCAL_PREF). */
+/** Own routes win over learned ones: their weight comes before LOCAL_PREF. */
 export const LOCAL_WEIGHT = 32768
 /** Prefixes decided and sent in one go: a few milliseconds of work. */
 export const BATCH_PREFIXES = 4096
