@@ -126,6 +126,8 @@ until_change() {
 monitors=
 for i in 1 2; do
   other=$((3 - i))
+  # One side waits: a collision may cost a session that one side already has for Established, and so take the route away again.
+  passive=$([ $i = 2 ] && echo true || echo false)
   ip -n n$i link set tunl0 up
   watch n$i
   cat >/run/d$i.yaml <<EOF
@@ -134,7 +136,7 @@ routerId: 192.168.0.$i
 listen: [{ address: 192.168.0.$i, port: 179 }]
 api: { socket: /run/d$i.sock }
 originate: [{ prefix: 10.244.$i.0/26, blackhole: true }]
-neighbors: [{ name: n$other, address: 192.168.0.$other, asn: 64512, connectRetry: 1s }]
+neighbors: [{ name: n$other, address: 192.168.0.$other, asn: 64512, connectRetry: 1s, passive: $passive }]
 fib: { accept: [10.244.0.0/16], encapsulation: ipip, tunnelDevice: tunl0 }
 EOF
   ip netns exec n$i "$NODE" "$MAIN" run -c /run/d$i.yaml >"$OUT/d$i.log" 2>&1 &
