@@ -110,27 +110,13 @@ export class AdjRibIn {
       const state = paths.state[path]
       if (state === PathState.TREAT_AS_WITHDRAW || state === PathState.MISSING_ATTRIBUTE) continue
       this.#judge(family, source, this.#rib.store.get(paths.received[path]!), false)
-      const treatment = this.#treatment
-      if (treatment.policy !== null) {
-        const { policy, candidates } = treatment
-        const [w0, w1, w2, w3] = [
-          prefixes.word0(prefix),
-          prefixes.word(prefix, 1),
-          prefixes.word(prefix, 2),
-          prefixes.word(prefix, 3),
-        ]
-        const verdict = policy.policy.evaluatePrefix(candidates, family, w0, w1, w2, w3, prefixes.lengthOf(prefix))
-        this.#applyVerdict(verdict, policy, treatment.received, family, source.options.weight)
-      }
-      this.#rib.announce(
-        family,
-        source,
-        prefix,
-        treatment.received,
-        treatment.effective,
-        treatment.state,
-        treatment.weight,
-      )
+      const [w0, w1, w2, w3] = [
+        prefixes.word0(prefix),
+        prefixes.word(prefix, 1),
+        prefixes.word(prefix, 2),
+        prefixes.word(prefix, 3),
+      ]
+      this.#announce(family, prefixes, source, this.#treatment, w0, w1, w2, w3, prefixes.lengthOf(prefix))
     }
     this.#tells = true
     return end >= paths.end ? -1 : end

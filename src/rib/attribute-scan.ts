@@ -2,8 +2,8 @@
  * The quick way to judge an attribute block: one pass over the octets of a block in which everything is as an RFC 4271 speaker with 4-octet AS numbers sends it.
  * Whatever is unusual (other flags, lengths, types, values, repetitions) is left to decodePathAttributes, so that the rules of RFC 7606 stand in one place.
  *
- * It replaces the decoding of each set never seen before into an object: 151,000 sets in 0.05 s instead of 0.6 s. A property
- * test holds it equal to the decoder.
+ * It replaces the decoding of each set never seen before into an object: 81 ns instead of 2.1 µs a block
+ * (`npm run bench -- decode`). A property test holds it equal to the decoder.
  */
 import type { AttributeSet } from './attribute-set.js'
 import { CommunityBits } from './attribute-set.js'
