@@ -19,6 +19,16 @@ export const SESSION_KEYS = Object.freeze([
   'sourceAddress',
   'reflectorClient',
   'allowOwnAs',
+  'addPath',
+  'gracefulRestart',
+  'longLivedStaleSeconds',
+  'extendedNextHop',
+  'extendedMessages',
+  'advertiseHostname',
+  'role',
+  'roleStrict',
+  'localAsnMode',
+  'dualAsn',
 ] as const satisfies readonly (keyof NeighborConfig)[])
 
 /** Names of the session settings in which two configurations of one neighbour differ; empty: the session can stay up. */
@@ -29,5 +39,6 @@ export function sessionKeysChanged(before: NeighborConfig, after: NeighborConfig
 function textOf(config: NeighborConfig, key: (typeof SESSION_KEYS)[number]): string {
   if (key === 'range') return config.range?.text ?? ''
   if (key === 'families') return [...config.families].sort((a, b) => a - b).join()
-  return String(config[key])
+  const value = config[key]
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }

@@ -6,6 +6,7 @@
 import { formatIpv4, octetsOfU32 } from '../net/address.js'
 import { Family, familyRow } from '../net/family.js'
 import { localCapabilities, negotiate } from './capabilities/negotiate.js'
+import { type CapabilityOffer, NO_OFFER } from './capabilities/offer.js'
 import { NotificationError } from './errors.js'
 import type { Negotiated, OpenMessage } from './message/message.js'
 import type { OpenFields } from './message/open.js'
@@ -21,15 +22,17 @@ export interface OpenSettings {
   readonly keepaliveSeconds: number
   /** False for a peer that refused optional parameters (2/4): plain RFC 4271, IPv4 unicast only. */
   readonly sendCapabilities: boolean
+  /** Absent: nothing beyond families, route refresh and 4-octet AS numbers. */
+  readonly offer?: CapabilityOffer
 }
 
 export function localOpen(settings: OpenSettings): OpenFields {
-  const { asn, families } = settings
+  const { asn, families, offer = NO_OFFER } = settings
   return {
     asn,
     holdTimeSeconds: settings.holdTimeSeconds,
     bgpId: settings.routerId,
-    capabilities: settings.sendCapabilities ? localCapabilities({ asn, families, routeRefresh: true }) : [],
+    capabilities: settings.sendCapabilities ? localCapabilities({ asn, families, routeRefresh: true, offer }) : [],
   }
 }
 
@@ -39,8 +42,9 @@ export function acceptOpen(open: OpenMessage, settings: OpenSettings): Negotiate
   const { asn, holdTimeSeconds, keepaliveSeconds, sendCapabilities } = settings
   // What an OPEN without capabilities offers (RFC 4760 §8).
   const families = sendCapabilities ? settings.families : settings.families.filter((f) => f === Family.IPV4_UNICAST)
-  const offer = { asn, families, routeRefresh: sendCapabilities, holdTimeSeconds, keepaliveSeconds }
-  const negotiated = negotiate(offer, open)
+  const offer = sendCapabilities ? (settings.offer ?? NO_OFFER) : NO_OFFER
+  const local = { asn, families, routeRefresh: sendCapabilities, offer, holdTimeSeconds, keepaliveSeconds }
+  const negotiated = negotiate(local, open)
   if (negotiated.families.length === 0) throw noCommonFamily(settings.families)
   return sendCapabilities ? negotiated : { ...negotiated, as4: false }
 }

@@ -11,6 +11,7 @@ import { type Clock, RealClock } from './clock.js'
 import { NotificationError } from './errors.js'
 import type { Dial, Link } from './link.js'
 import { Listeners } from './listener.js'
+import { type LocalState, PLAIN_STATE } from './local-offer.js'
 import { sessionKeysChanged } from './neighbor-keys.js'
 import { refuse, shutdownData } from './outgoing.js'
 import { Peer, type PeerContext } from './peer.js'
@@ -33,6 +34,7 @@ export interface PeerManagerOptions {
   readonly asn: number
   /** u32. */
   readonly routerId: number
+  readonly local?: LocalState
   readonly events: PeerEvents<Peer>
   readonly log: (fact: SessionFact) => void
   readonly random?: Random
@@ -80,6 +82,7 @@ export class PeerManager {
       clock: this.#clock,
       random: options.random ?? Math.random,
       dial: options.dial ?? tcpDial(this.#open),
+      local: options.local ?? PLAIN_STATE,
       events: options.events,
       log: options.log,
       dynamicGone: (peer) => this.#dynamicGone(peer),

@@ -17,6 +17,7 @@ import type { Direction, Speaker } from './collision.js'
 import { NotificationError, unreachable } from './errors.js'
 import { History } from './history.js'
 import type { Dial, Link } from './link.js'
+import { type LocalState, localOffer } from './local-offer.js'
 import { MessageType, type Negotiated } from './message/message.js'
 import { encodeRouteRefresh } from './message/route-refresh.js'
 import { countUpdates, refuse, shutdownData } from './outgoing.js'
@@ -41,6 +42,7 @@ export interface PeerContext {
   readonly clock: Clock
   readonly random: Random
   readonly dial: Dial
+  readonly local: LocalState
   readonly events: PeerEvents<Peer>
   readonly log: (fact: SessionFact) => void
   /** A dynamic peer has no connection any more and is not held down: it can be forgotten. */
@@ -381,6 +383,7 @@ export class Peer implements Wakeable {
       keepaliveSeconds: config.keepaliveSeconds,
       connectRetryMs: config.connectRetryMs,
       sendCapabilities: !this.#withoutCapabilities,
+      offer: localOffer(config, this.#context.local),
       counters: this.counters,
       random: this.#context.random,
     }

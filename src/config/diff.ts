@@ -65,7 +65,7 @@ function same(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b)
 }
 
-const RESTART_KEYS = ['asn', 'routerId', 'nodeName'] as const
+const RESTART_KEYS = ['asn', 'routerId', 'nodeName', 'stateFile'] as const
 /** What the FIB is opened with; the rest of its keys change at run time. */
 const RESTART_FIB_KEYS: ReadonlySet<string> = new Set([
   'fib.driver',

@@ -5,7 +5,7 @@
 import { parseAddress } from '../net/address.js'
 import { type Family, familyRow } from '../net/family.js'
 import type { Report } from './report.js'
-import { neighborSchema } from './schema.js'
+import { type GracefulRestartKeys, neighborSchema } from './schema.js'
 import { isMapping } from './shapes.js'
 import type { KeyPath } from './source.js'
 import type { MergedKeys, Templates } from './templates.js'
@@ -73,6 +73,28 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
     exportPolicy: keys.export ?? null,
     sendCommunities: keys.communities ?? true,
     shutdown: keys.shutdown ?? false,
+    addPath: (keys.addPath ?? [NO_ADD_PATH, NO_ADD_PATH]).map(({ send, receive }) => ({ sendPaths: send, receive })),
+    gracefulRestart: gracefulRestartOf(keys.gracefulRestart),
+    longLivedStaleSeconds: keys.longLivedGracefulRestart ?? 0,
+    extendedNextHop: keys.extendedNextHop ?? false,
+    extendedMessages: keys.extendedMessages ?? true,
+    linkLocalNextHop: keys.linkLocalNextHop ?? 'native',
+    advertiseHostname: keys.advertiseHostname ?? true,
+    role: keys.role ?? null,
+    roleStrict: keys.roleStrict ?? false,
+    routeServerClient: keys.routeServerClient ?? false,
+    enforceFirstAs: keys.enforceFirstAs ?? keys.role !== 'rs-client',
+    localAsnMode: keys.localAsnMode ?? 'replace',
+    dualAsn: keys.dualAsn ?? false,
+    asOverride: keys.asOverride ?? false,
+    removePrivateAs: keys.removePrivateAs ?? false,
+    discardAttributes: ascending(keys.discardAttributes),
+    treatAsWithdrawAttributes: ascending(keys.treatAsWithdrawAttributes),
+    allowAsSets: keys.allowAsSets ?? false,
+    maxAsPath: keys.maxAsPath ?? 1000,
+    maxCommunities: keys.maxCommunities ?? 1000,
+    gracefulShutdown: keys.gracefulShutdown ?? false,
+    honorGracefulShutdown: keys.honorGracefulShutdown ?? true,
   }
   checkTimers(neighbor, merged, report)
   checkRole(neighbor, merged, context)
@@ -110,6 +132,22 @@ function maxPrefixOf(keys: MergedKeys['keys']['maxPrefix']): NeighborConfig['max
   return { limit: keys.limit, warningPercent: keys.warning ?? 75, restartMs: keys.restart ?? null }
 }
 
+function gracefulRestartOf(keys: GracefulRestartKeys | false | undefined): NeighborConfig['gracefulRestart'] {
+  if (keys === false) return null
+  return {
+    restarter: keys !== undefined,
+    restartTimeSeconds: keys?.restartTime ?? 120,
+    staleTimeSeconds: keys?.staleTime ?? 360,
+    notification: keys?.notification ?? true,
+  }
+}
+
+function ascending(types: readonly number[] | undefined): readonly number[] {
+  return [...new Set(types ?? [])].sort((a, b) => a - b)
+}
+
+const NO_ADD_PATH = Object.freeze({ send: 0, receive: false })
+
 function checkTimers(
   { holdTimeSeconds: hold, keepaliveSeconds: keepalive }: NeighborConfig,
   { keys, at }: MergedKeys,
@@ -141,6 +179,24 @@ function checkRole(neighbor: NeighborConfig, { at }: MergedKeys, { isReflector, 
       `reflectorClient is for neighbours in our own AS; ${neighbor.name} is in AS ${neighbor.asn}, and we are AS ${neighbor.localAsn}`,
     )
   }
+  if (neighbor.longLivedStaleSeconds > 0 && neighbor.gracefulRestart === null) {
+    report.problem(
+      at('longLivedGracefulRestart'),
+      'longLivedGracefulRestart needs graceful restart (RFC 9494 §4.2); remove gracefulRestart: false, or this key',
+    )
+  }
+  for (const key of ['role', 'routeServerClient', 'asOverride', 'removePrivateAs'] as const) {
+    const on = neighbor[key] !== null && neighbor[key] !== false
+    if (on && !neighbor.ebgp && neighbor.localAsn !== 0)
+      report.problem(at(key), `${key} is for external neighbours; ${neighbor.name} is in our AS ${neighbor.asn}`)
+  }
+  if (neighbor.roleStrict && neighbor.role === null)
+    report.problem(at('roleStrict'), 'roleStrict needs role: say which role we have towards this neighbour')
+  if (neighbor.localAsn === asn && (neighbor.localAsnMode !== 'replace' || neighbor.dualAsn))
+    report.problem(
+      at(neighbor.dualAsn ? 'dualAsn' : 'localAsnMode'),
+      'localAsnMode and dualAsn need a localAsn other than asn (RFC 7705)',
+    )
   if (neighbor.nextHopSelf && neighbor.nextHopKeep) {
     report.problem(at('nextHopKeep'), 'nextHopSelf and nextHopKeep exclude each other; keep one of them')
   }

@@ -51,6 +51,8 @@ function buildConfig(
   const listen = listenOf(report.check(sections.listen, value['listen'], ['listen']), report)
   const api = report.check(sections.api, value['api'], ['api'])
   const reflector = report.check(sections.reflector, value['reflector'], ['reflector'])
+  const stateFile = report.check(sections.stateFile, value['stateFile'], ['stateFile'])
+  const restartDeferral = report.check(sections.restartDeferral, value['restartDeferral'], ['restartDeferral'])
   const originate = report.check(sections.originate, value['originate'], ['originate'])
   const fib = fibOf(report.check(sections.fib, value['fib'], ['fib']), value['fib'], report)
   const routerId = routerIdKey === 'hash' ? routerIdHash(nodeName) : (routerIdKey ?? hooks.defaultRouterId(nodeName))
@@ -86,6 +88,8 @@ function buildConfig(
     neighbors,
     policies,
     fib,
+    stateFile: stateFile === undefined ? defaultStateFile(api?.socket ?? DEFAULT_SOCKET) : stateFile,
+    restartDeferralMs: restartDeferral ?? 20_000,
     file,
   }
 }
@@ -205,6 +209,11 @@ function noteOpenApi(host: string, report: Report): void {
 
 function entriesOf(value: unknown): ReadonlyMap<string, unknown> {
   return new Map(isMapping(value) ? Object.entries(value) : [])
+}
+
+/** Beside the socket: it has to outlive the process, not the machine. */
+function defaultStateFile(socket: string): string {
+  return `${socket.replace(/\.sock$/, '')}.state.json`
 }
 
 export const DEFAULT_SOCKET = '/run/nodebgp/nodebgp.sock'

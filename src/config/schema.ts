@@ -3,8 +3,10 @@
  * neighbors.ts and parse.ts.
  */
 import { z } from 'zod'
+import { ROLE_NAMES } from '../bgp/capabilities/offer.js'
 import { MATCH_KEYS, SET_KEYS } from './schema-policy.js'
 import { choose, isMapping, list, type Mapping, mapping, named, oneOrMore, optional, value } from './shapes.js'
+import { ADD_PATH_ALL } from './types.js'
 import * as v from './values.js'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -19,6 +21,52 @@ const maxPrefix = choose<{ limit: number; warning?: number | undefined; restart?
     : value((number) => ({
         limit: v.integer(1, 0xffff_ffff, 'a number of prefixes, or { limit, warning, restart },')(number),
       })),
+)
+
+export interface AddPathKeys {
+  /** 0 none, 1 to 254 that many, ADD_PATH_ALL all. */
+  readonly send: number
+  readonly receive: boolean
+}
+
+const addPathDirections = mapping({ send: optional(v.addPathSend), receive: optional(v.flag) })
+
+/** `true`: both directions, all paths. `{ send, receive }` for all families, or by family. */
+const addPath = choose<readonly [AddPathKeys, AddPathKeys]>((input) => {
+  const both = (one: AddPathKeys): readonly [AddPathKeys, AddPathKeys] => [one, one]
+  const filled = (keys?: { send?: number | undefined; receive?: boolean | undefined }): AddPathKeys => ({
+    send: keys?.send ?? 0,
+    receive: keys?.receive ?? false,
+  })
+  if (!isMapping(input))
+    return value((flag) => {
+      const on = typeof flag === 'boolean' ? flag : null
+      if (on === null) throw new v.ValueError('true, false, { send, receive }, or these by family')
+      return both({ send: on ? ADD_PATH_ALL : 0, receive: on })
+    })
+  const byFamily = Object.keys(input).some((key) => key.includes('unicast'))
+  if (!byFamily) return addPathDirections.transform((keys) => both(filled(keys)))
+  return mapping({
+    'ipv4-unicast': addPathDirections.optional(),
+    'ipv6-unicast': addPathDirections.optional(),
+  }).transform((keys) => [filled(keys['ipv4-unicast']), filled(keys['ipv6-unicast'])] as const)
+})
+
+export interface GracefulRestartKeys {
+  readonly restartTime?: number | undefined
+  readonly staleTime?: number | undefined
+  readonly notification?: boolean | undefined
+}
+
+/** `true`: with the default times. `false`: not even as a helper. */
+const gracefulRestart = choose<GracefulRestartKeys | false>((input) =>
+  isMapping(input)
+    ? mapping({
+        restartTime: optional(v.wholeSeconds(1, 4095)),
+        staleTime: optional(v.wholeSeconds(1, 4095)),
+        notification: optional(v.flag),
+      })
+    : value((flag) => (v.flag(flag) ? {} : false)),
 )
 
 /** All keys of a neighbour, none required: the form that templates have, too. */
@@ -51,10 +99,31 @@ export const neighborShape = {
   export: optional(v.name),
   reflectorClient: optional(v.flag),
   communities: optional(v.flag),
-  gracefulRestart: optional((input) => {
-    if (input !== false) throw new v.ValueError('false (graceful restart is not supported yet)')
-    return false
+  addPath: addPath.optional(),
+  gracefulRestart: gracefulRestart.optional(),
+  longLivedGracefulRestart: optional((input) => {
+    if (input === false) return 0
+    return v.wholeSeconds(1, 16_777_215)(input === true ? '1h' : input)
   }),
+  extendedNextHop: optional(v.flag),
+  extendedMessages: optional(v.flag),
+  linkLocalNextHop: optional(v.oneOf('native', 'single', 'double')),
+  advertiseHostname: optional(v.flag),
+  role: optional(v.oneOf(...ROLE_NAMES)),
+  roleStrict: optional(v.flag),
+  routeServerClient: optional(v.flag),
+  enforceFirstAs: optional(v.flag),
+  localAsnMode: optional(v.oneOf('replace', 'prepend', 'no-prepend')),
+  dualAsn: optional(v.flag),
+  asOverride: optional(v.flag),
+  removePrivateAs: optional(v.flag),
+  discardAttributes: oneOrMore(value(v.attributeType('discard')), 'attribute numbers or names').optional(),
+  treatAsWithdrawAttributes: oneOrMore(value(v.attributeType('withdraw')), 'attribute numbers or names').optional(),
+  allowAsSets: optional(v.flag),
+  maxAsPath: optional(v.integer(1, 16_000)),
+  maxCommunities: optional(v.integer(0, 16_000)),
+  gracefulShutdown: optional(v.flag),
+  honorGracefulShutdown: optional(v.flag),
   shutdown: optional(v.flag),
 }
 
@@ -66,14 +135,6 @@ export const NEIGHBOR_NOT_YET: Readonly<Record<string, string>> = {
   bfd: '',
   ttlSecurity: '',
   multihop: "sessions go out with the system's TTL, so that neighbours some hops away work without it; remove the key",
-  addPath: '',
-  longLivedGracefulRestart: '',
-  extendedNextHop: '',
-  extendedMessages: '',
-  role: '',
-  routeServerClient: '',
-  discardAttributes: '',
-  treatAsWithdrawAttributes: '',
 }
 
 export const FIB_NOT_YET: Readonly<Record<string, string>> = {
@@ -149,6 +210,8 @@ export const sections = {
   reflector: mapping({ clusterId: optional(v.bgpIdentifier) }).optional(),
   originate: list(originateEntry, 'prefixes and fromKernel rules').optional(),
   fib: mapping(fibShape, FIB_NOT_YET).optional(),
+  stateFile: optional((input) => (input === false || input === 'off' ? null : v.filePath(input))),
+  restartDeferral: optional(v.durationMs(0, 20_000)),
 }
 
 const several = z.unknown().optional()
@@ -163,7 +226,7 @@ export const topSchema = mapping(
     templates: named(v.name, z.unknown(), 'names to neighbour options').optional(),
     policies: named(v.name, z.unknown(), 'names to lists of statements').optional(),
   },
-  { bfd: '', vxlan: '', multipathRelax: '', stateFile: '' },
+  { bfd: '', vxlan: '', multipathRelax: '' },
 )
 
 /** Supported keys by section, for the test of the example file. */

@@ -2,6 +2,7 @@
  * The configuration as the core uses it: checked, defaults filled in, templates applied, free of YAML and JSON. Made by src/config/parse.ts.
  * Units are in the names; addresses are canonical text (RFC 5952 for IPv6); prefixes have their host bits zeroed.
  */
+import type { RoleName } from '../bgp/capabilities/offer.js'
 import type { Family } from '../net/family.js'
 
 export interface Config {
@@ -17,6 +18,10 @@ export interface Config {
   readonly neighbors: readonly NeighborConfig[]
   readonly policies: ReadonlyMap<string, PolicyConfig>
   readonly fib: FibConfig
+  /** Keeps the graceful peers of the last run (RFC 4724 §4.1); null: nothing is kept. */
+  readonly stateFile: string | null
+  /** How long the first decisions of a restart may wait for End-of-RIB, at most 20 s. */
+  readonly restartDeferralMs: number
   /** File it came from, for messages. */
   readonly file: string
 }
@@ -94,7 +99,62 @@ export interface NeighborConfig {
   /** Communities are sent (default true). */
   readonly sendCommunities: boolean
   readonly shutdown: boolean
+  /** By Family (RFC 7911). `sendPaths`: 0 none, ADD_PATH_ALL all, else that many of the best. */
+  readonly addPath: readonly { readonly sendPaths: number; readonly receive: boolean }[]
+  /** null: neither restarter nor helper (RFC 4724, 8538). */
+  readonly gracefulRestart: {
+    /** We ask the peer to keep our routes over a restart; false: we only keep the peer's. */
+    readonly restarter: boolean
+    readonly restartTimeSeconds: number
+    /** How long a peer that came back may take to its End-of-RIB. */
+    readonly staleTimeSeconds: number
+    readonly notification: boolean
+  } | null
+  /** RFC 9494: offered, and the most that we keep stale routes; 0: not used. */
+  readonly longLivedStaleSeconds: number
+  /** RFC 8950. */
+  readonly extendedNextHop: boolean
+  /** RFC 8654. */
+  readonly extendedMessages: boolean
+  /** Form of IPv6 next hops on link-local sessions: `native` ::, link-local; `single` link-local alone; `double` twice. */
+  readonly linkLocalNextHop: 'native' | 'single' | 'double'
+  readonly advertiseHostname: boolean
+  /** Our role towards the peer (RFC 9234); null: none. */
+  readonly role: RoleName | null
+  /** A peer without a role is refused. */
+  readonly roleStrict: boolean
+  /** RFC 7947: the peer is a client of this route server. */
+  readonly routeServerClient: boolean
+  /** AS_PATH from an external peer has to begin with its AS (RFC 4271 §6.3); false towards route servers. */
+  readonly enforceFirstAs: boolean
+  /**
+   * With a localAsn other than ours (RFC 7705): `replace` only localAsn is seen; `prepend` localAsn also on what is received, and our AS behind it on
+   * what is sent; `no-prepend` that on what is sent only.
+   */
+  readonly localAsnMode: 'replace' | 'prepend' | 'no-prepend'
+  /** The peer may take us for localAsn or for our own AS. */
+  readonly dualAsn: boolean
+  /** The peer's AS in a path is replaced by ours on the way out. */
+  readonly asOverride: boolean
+  /** Private AS numbers in front of a path are taken off on the way out. */
+  readonly removePrivateAs: boolean
+  /** Attribute types, ascending. */
+  readonly discardAttributes: readonly number[]
+  readonly treatAsWithdrawAttributes: readonly number[]
+  /** False: AS_SET and AS_CONFED_SET are treated as withdrawn (RFC 9774). */
+  readonly allowAsSets: boolean
+  /** Longer paths are treated as withdrawn. AS numbers. */
+  readonly maxAsPath: number
+  /** Communities of all kinds together; more are treated as withdrawn. */
+  readonly maxCommunities: number
+  /** Everything is sent with GRACEFUL_SHUTDOWN (RFC 8326 §4). */
+  readonly gracefulShutdown: boolean
+  /** GRACEFUL_SHUTDOWN from an external peer means LOCAL_PREF 0. */
+  readonly honorGracefulShutdown: boolean
 }
+
+/** NeighborConfig.addPath: all paths. */
+export const ADD_PATH_ALL = 255
 
 export interface PolicyConfig {
   readonly name: string

@@ -3,13 +3,14 @@
  * expected; what was found instead is added where the position is known (parse.ts), and never holds a secret.
  */
 
+import { ATTRIBUTE_NAMES, attributeName } from '../bgp/iana.js'
 import { formatAddress, formatIpv4, parseAddress, parseIpv4 } from '../net/address.js'
 import { FAMILIES, type Family, familyByName } from '../net/family.js'
 import { parsePrefix } from '../net/prefix.js'
 import { isMartianNextHop } from '../rib/next-hop.js'
 import { canonicalCommunity } from '../rib/policy-communities.js'
 import { maxPatternText, parsePathPattern } from '../rib/policy-pattern.js'
-import type { HostPort, PrefixText } from './types.js'
+import { ADD_PATH_ALL, type HostPort, type PrefixText } from './types.js'
 
 /** `message` reads after `expected `. */
 export class ValueError extends Error {
@@ -315,6 +316,41 @@ export function formatIdentifier(id: number): string {
   return formatIpv4(id)
 }
 
+/** Whole seconds as a duration: `120s`, `2m`. */
+export function wholeSeconds(min: number, max: number): Parse<number> {
+  return (value) => {
+    const ms = durationMs(min * 1000, max * 1000)(value)
+    if (ms % 1000 !== 0) throw new ValueError('whole seconds, such as 120s')
+    return ms / 1000
+  }
+}
+
+/** `all`, `true`, or how many of the best paths. */
+export function addPathSend(value: unknown): number {
+  if (value === 'all' || value === true) return ADD_PATH_ALL
+  if (value === false) return 0
+  return integer(1, ADD_PATH_ALL - 1, 'all, false, or how many of the best paths,')(value)
+}
+
+/** An attribute type that an operator may take off or refuse: a number or the name of the RFC, such as 28 or PREFIX_SID. */
+export function attributeType(use: 'discard' | 'withdraw'): Parse<number> {
+  return (value) => {
+    const name = typeof value === 'string' ? value.toUpperCase() : ''
+    const named = [...ATTRIBUTE_NAMES].find(([, known]) => known === name)?.[0]
+    const type = named ?? integer(1, 255, 'an attribute number or name such as PREFIX_SID,')(value)
+    if (UNTOUCHABLE[use].includes(type))
+      throw new ValueError(`an attribute other than ${attributeName(type)}, without which no route makes sense`)
+    return type
+  }
+}
+
+/** An absolute path of a file. */
+export function filePath(value: unknown): string {
+  if (typeof value !== 'string' || !value.startsWith('/') || value.length > 4096 || value.includes('\0'))
+    throw new ValueError('the absolute path of a file, or off')
+  return value
+}
+
 export const ORIGINS = ['igp', 'egp', 'incomplete'] as const
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
@@ -327,6 +363,11 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h
 const INTERFACE = /^[^\s/:%*]{1,15}$/
 const INTERFACE_PATTERN = /^[^\s/:%]{1,15}$/
 const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s[\]]+)):([0-9]{1,5})$/
+/** ORIGIN, AS_PATH, NEXT_HOP and the MP attributes; withdrawing by MP_UNREACH_NLRI makes no sense either. */
+const UNTOUCHABLE: Readonly<Record<'discard' | 'withdraw', readonly number[]>> = {
+  discard: [1, 2, 3, 14, 15],
+  withdraw: [1, 2, 3, 14, 15],
+}
 const RESERVED_ASNS: ReadonlySet<number> = new Set([0, 23456, 65535, 0xffff_ffff])
 const ROUTE_PROTOCOLS: Readonly<Record<string, number>> = {
   redirect: 1,

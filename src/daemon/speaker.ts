@@ -76,7 +76,13 @@ export class Speaker {
     })
     this.#engine = new Engine(this.#rib, this.#reflector, (family, ids, count) => this.#feed.change(family, ids, count))
     this.#routes.start(this.#engine)
-    this.#manager = new PeerManager({ asn, routerId, events: this.#routes, log: (fact) => this.#sessionFact(fact) })
+    this.#manager = new PeerManager({
+      asn,
+      routerId,
+      local: { hostname: nodeName, restarting: () => false, forwarding: false },
+      events: this.#routes,
+      log: (fact) => this.#sessionFact(fact),
+    })
     this.#sweep = new Sweep(this.#fib, this.#routes, this.#manager, this.#engine)
     this.#views = this.#makeViews(nowSeconds)
   }

@@ -42,6 +42,7 @@ export class Rib {
   readonly local: RibSource
   readonly #sources = new Map<number, RibSource>()
   readonly #closing: RibSource[] = []
+  readonly #sweeping: RibSource[] = []
   readonly #policies = new Map<CompiledPolicy, ImportPolicy>()
   readonly #policyKeys = new Map<string, number>()
   readonly #nowSeconds: () => number
@@ -107,12 +108,34 @@ export class Rib {
     this.#closing.push(source)
   }
 
-  get hasClearing(): boolean {
-    return this.#closing.length > 0
+  /**
+   * All paths that the source has in the family are stale from now on, until they are announced again (RFC 4724 §4.2, RFC 7313 §4). They are used as before. A
+   * sweep under way is given up: what it has not reached is stale again anyway.
+   */
+  markStale(family: Family, source: RibSource): void {
+    // 256 generations: those left over by a sweep that was given up are of the last few.
+    source.generation[family] = (source.generation[family]! + 1) & 255
+    source.sweepAt[family] = 0
   }
 
-  /** Removes up to `limit` paths of closed sources. */
+  isStale(family: Family, path: number): boolean {
+    const { paths } = this.tables[family]!
+    return paths.generation[path] !== this.#sources.get(paths.source[path]!)!.generation[family]
+  }
+
+  /** Stale paths of the source go, in slices of clearSlice(). */
+  sweepStale(family: Family, source: RibSource): void {
+    source.sweepAt[family] = source.head[family]!
+    if (source.sweepAt[family] !== 0 && !this.#sweeping.includes(source)) this.#sweeping.push(source)
+  }
+
+  get hasClearing(): boolean {
+    return this.#closing.length > 0 || this.#sweeping.length > 0
+  }
+
+  /** Removes up to `limit` paths of closed sources, and looks at as many that may be stale. */
   clearSlice(limit: number): void {
+    this.#sweepSlice(limit)
     let left = limit
     while (left > 0 && this.#closing.length > 0) {
       const source = this.#closing[0]!
@@ -127,6 +150,22 @@ export class Rib {
         this.#sources.delete(source.index)
       }
     }
+  }
+
+  #sweepSlice(limit: number): void {
+    const source = this.#sweeping[0]
+    if (source === undefined) return
+    let left = source.closed ? 0 : limit
+    for (const { family } of FAMILIES) {
+      const { paths } = this.tables[family]!
+      while (left > 0 && source.sweepAt[family] !== 0) {
+        left--
+        const path = source.sweepAt[family]!
+        source.sweepAt[family] = paths.nextOfSource[path]!
+        if (paths.generation[path] !== source.generation[family]) this.#removePath(family, source, path)
+      }
+    }
+    if (left > 0 || source.closed) this.#sweeping.shift()
   }
 
   /**
@@ -146,6 +185,8 @@ export class Rib {
     let path = paths.find(prefix, source.index)
     const effectiveId = effective === null ? 0 : effective.id
     if (path !== 0) {
+      // Said again, also where nothing else changed: not stale any more.
+      paths.generation[path] = source.generation[family]!
       if (
         paths.received[path] === received.id &&
         paths.effective[path] === effectiveId &&
@@ -157,6 +198,7 @@ export class Rib {
       if (paths.effective[path] !== 0) source.accepted[family]!--
     } else {
       path = paths.insert(prefix, source.index, source.head[family]!)
+      paths.generation[path] = source.generation[family]!
       source.head[family] = path
       source.received[family]!++
       prefixes.retain(prefix)
@@ -254,6 +296,7 @@ export class Rib {
   #removePath(family: Family, source: RibSource, path: number): void {
     const { paths, prefixes, dirty } = this.tables[family]!
     const prefix = paths.prefix[path]!
+    if (source.sweepAt[family] === path) source.sweepAt[family] = paths.nextOfSource[path]!
     if (paths.effective[path] !== 0) source.accepted[family]!--
     source.received[family]!--
     this.#releaseSets(paths, path)

@@ -36,6 +36,10 @@ export class RibSource {
   readonly head: Int32Array = new Int32Array(FAMILY_COUNT)
   readonly received: Int32Array = new Int32Array(FAMILY_COUNT)
   readonly accepted: Int32Array = new Int32Array(FAMILY_COUNT)
+  /** Paths whose generation is another one are stale: not said again since markStale(). By family, 0 to 255. */
+  readonly generation: number[] = new Array<number>(FAMILY_COUNT).fill(0)
+  /** Next path that a sweep of stale paths looks at, 0 when none is under way. By family. */
+  readonly sweepAt: number[] = new Array<number>(FAMILY_COUNT).fill(0)
   readonly endOfRib: boolean[] = new Array<boolean>(FAMILY_COUNT).fill(false)
   /** The session is gone; its paths are being cleared. */
   closed = false

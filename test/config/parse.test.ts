@@ -5,6 +5,7 @@ import t from 'tap'
 import { parseConfig, routerIdHash } from '../../src/config/parse.js'
 import { formatProblem } from '../../src/config/problems.js'
 import { FIB_NOT_YET, NEIGHBOR_NOT_YET, SUPPORTED_KEYS } from '../../src/config/schema.js'
+import { ADD_PATH_ALL } from '../../src/config/types.js'
 import { projectRoot } from '../support/root.js'
 import { configOf, notesOf, parse, problemsOf, sound } from './support.js'
 
@@ -65,6 +66,17 @@ t.test('single values: place and words', async (t) => {
     ['neighbors: [{ address: 10.0.0.1, asn: 1, maxPrefix: 0 }]', 53, 'neighbors[0].maxPrefix', /from 1 to/],
     ['neighbors: [{ range: 10.0.0.0, asn: 1 }]', 22, 'neighbors[0].range', /prefix with its length/],
     ['neighbors: [{ name: a b, address: 10.0.0.1, asn: 1 }]', 21, 'neighbors[0].name', /letters, digits/],
+    ['neighbors: [{ address: 10.0.0.1, asn: 1, addPath: 3 }]', 51, 'neighbors[0].addPath', /by family/],
+    ['neighbors: [{ address: 10.0.0.1, asn: 1, addPath: { send: 0 } }]', 59, 'neighbors[0].addPath.send', /how many/],
+    ['neighbors: [{ address: 10.0.0.1, asn: 1, role: boss }]', 48, 'neighbors[0].role', /customer/],
+    [
+      'neighbors: [{ address: 10.0.0.1, asn: 1, discardAttributes: 2 }]',
+      61,
+      'neighbors[0].discardAttributes',
+      /AS_PATH/,
+    ],
+    ['stateFile: state.json', 12, 'stateFile', /absolute path/],
+    ['restartDeferral: 21s', 18, 'restartDeferral', /20s/],
     ['policies: { p: maybe }', 16, 'policies.p', /accept, reject, or a list of statements/],
     ['policies: { accept-all: reject }', 13, 'policies.accept-all', /built in/],
     ['policies: { p: [{ action: acept }] }', 27, 'policies.p[0].action', /one of accept, reject, next/],
@@ -178,6 +190,31 @@ t.test('defaults', async (t) => {
     exportPolicy: null,
     sendCommunities: true,
     shutdown: false,
+    addPath: [
+      { sendPaths: 0, receive: false },
+      { sendPaths: 0, receive: false },
+    ],
+    gracefulRestart: { restarter: false, restartTimeSeconds: 120, staleTimeSeconds: 360, notification: true },
+    longLivedStaleSeconds: 0,
+    extendedNextHop: false,
+    extendedMessages: true,
+    linkLocalNextHop: 'native',
+    advertiseHostname: true,
+    role: null,
+    roleStrict: false,
+    routeServerClient: false,
+    enforceFirstAs: true,
+    localAsnMode: 'replace',
+    dualAsn: false,
+    asOverride: false,
+    removePrivateAs: false,
+    discardAttributes: [],
+    treatAsWithdrawAttributes: [],
+    allowAsSets: false,
+    maxAsPath: 1000,
+    maxCommunities: 1000,
+    gracefulShutdown: false,
+    honorGracefulShutdown: true,
   })
   t.same([...config.policies.keys()], ['accept-all', 'reject-all'])
 })
@@ -198,7 +235,27 @@ t.test('values in their forms', async (t) => {
     restartMs: 60_000,
   })
   t.same(neighbor('families: [ipv6-unicast, ipv4-unicast, ipv6-unicast]').families, [0, 1])
-  t.equal(neighbor('gracefulRestart: false').name, '10.0.0.2')
+  t.equal(neighbor('gracefulRestart: false').gracefulRestart, null)
+  t.match(neighbor('gracefulRestart: true').gracefulRestart, { restarter: true, restartTimeSeconds: 120 })
+  t.match(neighbor('gracefulRestart: { restartTime: 1m, notification: false }').gracefulRestart, {
+    restarter: true,
+    restartTimeSeconds: 60,
+    notification: false,
+  })
+  t.equal(neighbor('longLivedGracefulRestart: true').longLivedStaleSeconds, 3600)
+  t.equal(neighbor('longLivedGracefulRestart: 1d').longLivedStaleSeconds, 86_400)
+  t.equal(neighbor('longLivedGracefulRestart: false').longLivedStaleSeconds, 0)
+  const all = { sendPaths: ADD_PATH_ALL, receive: true }
+  const none = { sendPaths: 0, receive: false }
+  t.same(neighbor('addPath: true').addPath, [all, all])
+  t.same(neighbor('addPath: false').addPath, [none, none])
+  t.same(neighbor('addPath: { send: 2 }').addPath, [
+    { sendPaths: 2, receive: false },
+    { sendPaths: 2, receive: false },
+  ])
+  t.same(neighbor('addPath: { ipv6-unicast: { send: all, receive: true } }').addPath, [none, all])
+  t.same(neighbor('discardAttributes: [prefix_sid, 28, 28]').discardAttributes, [28, 40])
+  t.same(neighbor('role: rs-client').enforceFirstAs, false)
   t.same(
     configOf(sound("listen: [{ address: '::' }]\nneighbors: [{ address: '2001:DB8:0::1', asn: 1 }]")).neighbors[0]
       ?.address,

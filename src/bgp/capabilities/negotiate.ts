@@ -4,7 +4,8 @@
 import { Family, familyOf, familyRow } from '../../net/family.js'
 import { CapabilityCode } from '../iana.js'
 import type { Capability, LocalCapabilities, Negotiated, OpenMessage } from '../message/message.js'
-import { MAX_MESSAGE_OCTETS } from '../wire/header.js'
+import { EXTENDED_MESSAGE_OCTETS, MAX_MESSAGE_OCTETS } from '../wire/header.js'
+import { type CapabilityOffer, encodeOffer, NO_OFFER, readOffer } from './offer.js'
 
 export interface LocalOffer extends LocalCapabilities {
   readonly holdTimeSeconds: number
@@ -21,6 +22,7 @@ export function localCapabilities(local: LocalCapabilities): Capability[] {
   const asn = new Uint8Array(4)
   new DataView(asn.buffer).setUint32(0, local.asn)
   capabilities.push({ code: CapabilityCode.FOUR_OCTET_AS, value: asn })
+  if (local.offer !== undefined) capabilities.push(...encodeOffer(local.offer))
   return capabilities
 }
 
@@ -28,18 +30,41 @@ export function negotiate(local: LocalOffer, open: OpenMessage): Negotiated {
   const offered = familiesOf(open)
   const codes = new Set(open.capabilities.map((capability) => capability.code))
   const holdTimeSeconds = Math.min(local.holdTimeSeconds, open.holdTimeSeconds)
+  const families = local.families.filter((family) => offered.has(family))
+  const ours = local.offer ?? NO_OFFER
+  const theirs = readOffer(open.capabilities)
+  const extended = ours.extendedMessages && theirs.extendedMessages
   return {
-    families: local.families.filter((family) => offered.has(family)),
+    families,
     as4: codes.has(CapabilityCode.FOUR_OCTET_AS),
     routeRefresh:
       local.routeRefresh && (codes.has(CapabilityCode.ROUTE_REFRESH) || codes.has(CapabilityCode.CISCO_ROUTE_REFRESH)),
-    maxMessageOctets: MAX_MESSAGE_OCTETS,
+    maxMessageOctets: extended ? EXTENDED_MESSAGE_OCTETS : MAX_MESSAGE_OCTETS,
+    enhancedRefresh: ours.enhancedRefresh && theirs.enhancedRefresh,
+    extendedNextHop: ours.extendedNextHop && theirs.extendedNextHop,
+    linkLocalNextHop: ours.linkLocalNextHop && theirs.linkLocalNextHop,
+    addPathReceive: addPathBits(families, ours, theirs),
+    addPathSend: addPathBits(families, theirs, ours),
+    gracefulRestart: ours.gracefulRestart === null ? null : theirs.gracefulRestart,
+    longLived: ours.longLived.length === 0 ? [] : theirs.longLived,
+    hostname: theirs.hostname,
+    peerRole: theirs.role,
     holdTimeSeconds,
     keepaliveSeconds: keepaliveSeconds(local.keepaliveSeconds, holdTimeSeconds),
     peerAsn: open.asn,
     peerBgpId: open.bgpId,
     peerCapabilities: open.capabilities,
   }
+}
+
+/** Bit n for each family in which `sender` sends several paths and `receiver` wants them (RFC 7911 §4). */
+function addPathBits(families: readonly Family[], receiver: CapabilityOffer, sender: CapabilityOffer): number {
+  let bits = 0
+  for (const family of families) {
+    const wanted = receiver.addPath.some((entry) => entry.family === family && entry.receive)
+    if (wanted && sender.addPath.some((entry) => entry.family === family && entry.send)) bits |= 1 << family
+  }
+  return bits
 }
 
 /** A third of the hold time (RFC 4271 §10), less where configured; never 0 while there is a hold time. */

@@ -3,6 +3,7 @@
  * RIB (src/bgp/message/update.ts cuts them), objects are only made for people (`nodebgp decode`).
  */
 import type { Family } from '../../net/family.js'
+import type { CapabilityOffer, GracefulRestartOffer, LongLivedFamily } from '../capabilities/offer.js'
 
 export const MessageType = Object.freeze({
   OPEN: 1,
@@ -12,7 +13,7 @@ export const MessageType = Object.freeze({
   ROUTE_REFRESH: 5,
 } as const)
 
-export { HEADER_OCTETS, MAX_MESSAGE_OCTETS } from '../wire/header.js'
+export { EXTENDED_MESSAGE_OCTETS, HEADER_OCTETS, MAX_MESSAGE_OCTETS } from '../wire/header.js'
 
 /** A capability as on the wire (RFC 5492 §4), with the fields of the known ones decoded. */
 export interface Capability {
@@ -57,6 +58,8 @@ export interface LocalCapabilities {
   readonly asn: number
   readonly families: readonly Family[]
   readonly routeRefresh: boolean
+  /** Absent: nothing beyond the above. */
+  readonly offer?: CapabilityOffer
 }
 
 /** What both ends can do, computed once when both OPENs are there (src/bgp/capabilities/negotiate.ts). */
@@ -65,8 +68,25 @@ export interface Negotiated {
   readonly families: readonly Family[]
   readonly as4: boolean
   readonly routeRefresh: boolean
-  /** Message limit towards the peer, octets. */
+  /** Message limit in both directions, octets: 4096, or 65535 (RFC 8654). */
   readonly maxMessageOctets: number
+  /** BoRR and EoRR mark a refresh (RFC 7313). */
+  readonly enhancedRefresh: boolean
+  /** IPv4 unicast goes in MP attributes with IPv6 next hops (RFC 8950). */
+  readonly extendedNextHop: boolean
+  readonly linkLocalNextHop: boolean
+  /** Bit n: the NLRI of family n that the peer sends carry path identifiers (RFC 7911). */
+  readonly addPathReceive: number
+  /** Bit n: those that we send do. */
+  readonly addPathSend: number
+  /** The peer's capability 64; null where one side has none. */
+  readonly gracefulRestart: GracefulRestartOffer | null
+  /** The peer's capability 71; empty where one side has none. */
+  readonly longLived: readonly LongLivedFamily[]
+  /** Printable; empty where the peer told none (capability 73). */
+  readonly hostname: string
+  /** RFC 9234; null where the peer told none. */
+  readonly peerRole: number | null
   /** min of both, seconds; 0 = no keepalives (RFC 4271 §4.2). */
   readonly holdTimeSeconds: number
   readonly keepaliveSeconds: number

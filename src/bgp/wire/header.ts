@@ -2,3 +2,5 @@
 export const HEADER_OCTETS = 19
 /** RFC 4271 §4: without the Extended Message capability. */
 export const MAX_MESSAGE_OCTETS = 4096
+/** RFC 8654 §3: with it. */
+export const EXTENDED_MESSAGE_OCTETS = 65535
