@@ -18,6 +18,12 @@ export interface SummaryView {
   readonly fibDriver: string
   readonly families: readonly { readonly family: FamilyName; readonly prefixes: number; readonly paths: number }[]
   readonly attributeSets: number
+  /** Connections that were not let in, since the start: of strangers, of known peers (a NOTIFICATION said why), over a limit. */
+  readonly connections?: {
+    readonly unknownConnections: number
+    readonly refusedConnections: number
+    readonly limitedConnections: number
+  }
   readonly peers: readonly PeerSummary[]
 }
 export interface PeerSummary {

@@ -35,6 +35,8 @@ export interface PeerManagerOptions {
   /** u32. */
   readonly routerId: number
   readonly local?: LocalState
+  /** Accepted connections that are not Established, of all peers together; default 10000. May change. */
+  readonly maxPendingConnections?: () => number
   readonly events: PeerEvents<Peer>
   readonly log: (fact: SessionFact) => void
   readonly random?: Random
@@ -48,10 +50,12 @@ export interface ManagerCounters {
   unknownConnections: number
   /** Connections of known peers answered with a NOTIFICATION at once: shut down, paying for an error, or one is Established. */
   refusedConnections: number
+  /** Connections closed because a limit was reached: limits.pendingConnections, or maxPeers of a range. */
+  limitedConnections: number
 }
 
 export class PeerManager {
-  readonly counters: ManagerCounters = { unknownConnections: 0, refusedConnections: 0 }
+  readonly counters: ManagerCounters = { unknownConnections: 0, refusedConnections: 0, limitedConnections: 0 }
   readonly #options: PeerManagerOptions
   readonly #context: PeerContext
   readonly #clock: Clock
@@ -66,6 +70,11 @@ export class PeerManager {
   /** What dynamic peers pay for protocol errors outlives them. By address. */
   readonly #penalties = new Map<string, Backoff>()
   readonly #unknownLimit: RateLimit
+  readonly #limitedLimit: RateLimit
+  /** Peers that opened a connection and may not be Established yet; looked through only when they are too many. */
+  readonly #pending = new Set<Peer>()
+  /** Peers by the name of their range. */
+  readonly #ofRange = new Map<string, number>()
   #stopped = false
 
   constructor(options: PeerManagerOptions) {
@@ -73,6 +82,7 @@ export class PeerManager {
     this.#clock = options.clock ?? new RealClock()
     this.#ids = options.ids ?? new SmallestFreeIds()
     this.#unknownLimit = new RateLimit(UNKNOWN_LOG_EVERY_MS)
+    this.#limitedLimit = new RateLimit(UNKNOWN_LOG_EVERY_MS)
     this.#listeners = new Listeners(
       (socket) => this.#socketAccepted(socket),
       (text) => options.log({ event: 'listener.error', level: 'error', text }),
@@ -165,12 +175,34 @@ export class PeerManager {
     }
     const peer = this.#byAddress.get(address)
     if (peer !== undefined) {
+      // One that waits already replaces its own connection: that makes them no more.
+      if (!peer.isPending && this.#tooManyPending(link)) return
       if (!peer.accept(link)) this.counters.refusedConnections++
+      else this.#pending.add(peer)
       return
     }
     const range = this.#ranges.find(address)
     if (range === undefined) this.#unknown(link)
-    else this.#acceptDynamic(range, link)
+    else if (!this.#tooManyPending(link)) this.#acceptDynamic(range, link)
+  }
+
+  /** True: the connection was closed, because too many wait for their OPEN. */
+  #tooManyPending(link: Link): boolean {
+    const limit = this.#options.maxPendingConnections?.() ?? DEFAULT_PENDING
+    if (this.#pending.size < limit) return false
+    for (const peer of this.#pending) if (!peer.isPending) this.#pending.delete(peer)
+    if (this.#pending.size < limit) return false
+    this.#limited(link, `${limit} connections wait to become Established (limits.pendingConnections)`)
+    link.reset()
+    return true
+  }
+
+  #limited(link: Link, why: string): void {
+    this.counters.limitedConnections++
+    const suppressed = this.#limitedLimit.take(this.#clock.now())
+    if (suppressed === null) return
+    const text = `connection from ${link.remoteAddress} closed: ${why}`
+    this.#options.log({ event: 'listener.limit', level: 'warn', address: link.remoteAddress, suppressed, text })
   }
 
   #socketAccepted(socket: Socket): void {
@@ -191,11 +223,19 @@ export class PeerManager {
       refuse(link, 6, range.shutdown ? 2 : 5)
       return
     }
+    const known = this.#ofRange.get(range.name) ?? 0
+    if (known >= range.maxPeers) {
+      this.#limited(link, `range ${range.name} has ${known} peers (maxPeers); raise it if all of them are wanted`)
+      refuse(link, 6, 5)
+      return
+    }
+    this.#ofRange.set(range.name, known + 1)
     const config = { ...range, name: `${range.name}-${address}`, address, range: null, passive: true }
     const peer = new Peer(this.#ids.take(), config, range.name, penalty ?? new Backoff(), this.#context)
     this.#byAddress.set(address, peer)
     this.#options.events.dynamicPeer(peer, true)
     peer.start()
+    this.#pending.add(peer)
     peer.accept(link)
   }
 
@@ -269,13 +309,17 @@ export class PeerManager {
 
   #forget(peer: Peer): void {
     if (this.#byAddress.get(peer.address) === peer) this.#byAddress.delete(peer.address)
-    if (peer.dynamic) this.#options.events.dynamicPeer(peer, false)
+    this.#pending.delete(peer)
+    if (peer.rangeName !== null) {
+      this.#ofRange.set(peer.rangeName, this.#ofRange.get(peer.rangeName)! - 1)
+      this.#options.events.dynamicPeer(peer, false)
+    }
     this.#ids.release(peer.id)
   }
 
   #keepPenalty(peer: Peer): void {
     const backoff = peer.backoff
-    if (backoff.failures === 0) {
+    if (backoff.isClean) {
       this.#penalties.delete(peer.address)
       return
     }
@@ -310,6 +354,7 @@ class SmallestFreeIds implements PeerIds {
   }
 }
 
+const DEFAULT_PENDING = 10_000
 const UNKNOWN_LOG_EVERY_MS = 10_000
 /** Less than a megabyte, however many addresses a range has. */
 const MAX_PENALTIES = 10_000

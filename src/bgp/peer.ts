@@ -11,7 +11,7 @@
 import type { NeighborConfig } from '../config/types.js'
 import type { Family } from '../net/family.js'
 import { familyRow } from '../net/family.js'
-import type { Backoff } from './backoff.js'
+import { type Backoff, SHORT_SESSION_MS } from './backoff.js'
 import type { Clock } from './clock.js'
 import type { Direction, Speaker } from './collision.js'
 import { NotificationError, unreachable } from './errors.js'
@@ -23,7 +23,7 @@ import { encodeRouteRefresh } from './message/route-refresh.js'
 import { countUpdates, refuse, shutdownData } from './outgoing.js'
 import { type ConnectionOwner, PeerConnection, type PeerOutput } from './peer-connection.js'
 import { PeerConnections } from './peer-connections.js'
-import { isProtocolError, refusesCapabilities } from './reason.js'
+import { isOurDoing, isProtocolError, refusesCapabilities } from './reason.js'
 import {
   type DownReason,
   type HistoryEntry,
@@ -141,6 +141,16 @@ export class Peer implements Wakeable {
   /** Newest last. */
   get history(): readonly HistoryEntry[] {
     return this.#history.entries
+  }
+
+  /** The peer opened a connection that is not Established yet. */
+  get isPending(): boolean {
+    return this.#connections.accepted !== null && this.#connections.current === null
+  }
+
+  /** Held down because its sessions came and went too often. */
+  get isDamped(): boolean {
+    return this.#backoff.isDamping && this.#now() < this.#backoff.untilMs
   }
 
   get adminDown(): boolean {
@@ -445,6 +455,9 @@ export class Peer implements Wakeable {
     if (isProtocolError(reason)) {
       const restartMs = reason.kind === 'max-prefix' ? (this.#config.maxPrefix?.restartMs ?? null) : null
       this.#backoff.failed(nowMs, this.#context.random, restartMs)
+    } else if (wasCurrent && this.#config.damping && !isOurDoing(reason)) {
+      const damped = this.#backoff.flapped(nowMs - this.#establishedAtMs, nowMs, this.#context.random)
+      if (damped) this.#tellDamped(nowMs)
     }
     if (refusesCapabilities(reason)) this.#withoutCapabilities = true
     if (reason.kind !== 'collision') this.#lastReason = reason.text
@@ -454,6 +467,12 @@ export class Peer implements Wakeable {
     this.#refreshState(reason.text)
     if (wasCurrent) this.#context.events.down(this, reason)
     this.#goneIfDynamic()
+  }
+
+  #tellDamped(nowMs: number): void {
+    const seconds = Math.ceil((this.#backoff.untilMs - nowMs) / 1000)
+    const text = `neighbor ${this.name} is held down for ${seconds} s: ${this.#backoff.flaps} sessions in a row lasted less than ${SHORT_SESSION_MS / 1000} s; find out why, or set damping: false`
+    this.#context.log({ event: 'peer.damped', level: 'warn', peer: this.name, address: this.address, text })
   }
 
   #goneIfDynamic(): void {

@@ -38,6 +38,11 @@ export function isProtocolError(reason: DownReason): boolean {
   return reason.code !== 6 && reason.code !== 4 && reason.code !== 8
 }
 
+/** Ends that we brought about ourselves: they say nothing about how steady the peer is. */
+export function isOurDoing(reason: DownReason): boolean {
+  return reason.kind === 'admin' || reason.kind === 'reconfigured' || reason.kind === 'collision'
+}
+
 /** RFC 5492 §3: the peer knows no capabilities and wants an OPEN without optional parameters. */
 export function refusesCapabilities(reason: DownReason): boolean {
   return reason.kind === 'notification-received' && reason.code === 2 && reason.subcode === 4

@@ -95,6 +95,8 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
     maxCommunities: keys.maxCommunities ?? 1000,
     gracefulShutdown: keys.gracefulShutdown ?? false,
     honorGracefulShutdown: keys.honorGracefulShutdown ?? true,
+    damping: keys.damping ?? true,
+    maxPeers: keys.maxPeers ?? 20_000,
   }
   checkTimers(neighbor, merged, report)
   checkRole(neighbor, merged, context)
@@ -224,6 +226,9 @@ function checkConnection(
   const { address, sourceAddress } = neighbor
   if (neighbor.range !== null && keys.passive === false) {
     report.problem(at('passive'), 'a range is always passive: its neighbours connect to us; remove passive: false')
+  }
+  if (neighbor.range === null && keys.maxPeers !== undefined) {
+    report.problem(at('maxPeers'), 'maxPeers is for a range: one address is one peer')
   }
   if (neighbor.range !== null && keys.port !== undefined) {
     report.problem(at('port'), 'port has no meaning for a range: its neighbours connect to us')

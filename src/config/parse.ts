@@ -52,6 +52,7 @@ function buildConfig(
   const api = report.check(sections.api, value['api'], ['api'])
   const reflector = report.check(sections.reflector, value['reflector'], ['reflector'])
   const stateFile = report.check(sections.stateFile, value['stateFile'], ['stateFile'])
+  const limits = report.check(sections.limits, value['limits'], ['limits'])
   const restartDeferral = report.check(sections.restartDeferral, value['restartDeferral'], ['restartDeferral'])
   const originate = report.check(sections.originate, value['originate'], ['originate'])
   const fib = fibOf(report.check(sections.fib, value['fib'], ['fib']), value['fib'], report)
@@ -89,6 +90,7 @@ function buildConfig(
     policies,
     fib,
     stateFile: stateFile === undefined ? defaultStateFile(api?.socket ?? DEFAULT_SOCKET) : stateFile,
+    limits: { pendingConnections: limits?.pendingConnections ?? 10_000, paths: limits?.paths ?? 10_000_000 },
     restartDeferralMs: restartDeferral ?? 20_000,
     file,
   }

@@ -124,6 +124,8 @@ export const neighborShape = {
   maxCommunities: optional(v.integer(0, 16_000)),
   gracefulShutdown: optional(v.flag),
   honorGracefulShutdown: optional(v.flag),
+  damping: optional(v.flag),
+  maxPeers: optional(v.integer(1, 1_000_000)),
   shutdown: optional(v.flag),
 }
 
@@ -212,6 +214,10 @@ export const sections = {
   fib: mapping(fibShape, FIB_NOT_YET).optional(),
   stateFile: optional((input) => (input === false || input === 'off' ? null : v.filePath(input))),
   restartDeferral: optional(v.durationMs(0, 20_000)),
+  limits: mapping({
+    pendingConnections: optional(v.integer(16, 1_000_000)),
+    paths: optional(v.integer(1000, 500_000_000)),
+  }).optional(),
 }
 
 const several = z.unknown().optional()

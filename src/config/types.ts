@@ -20,6 +20,12 @@ export interface Config {
   readonly fib: FibConfig
   /** Keeps the graceful peers of the last run (RFC 4724 §4.1); null: nothing is kept. */
   readonly stateFile: string | null
+  readonly limits: {
+    /** Accepted connections that are not Established, of all peers together. */
+    readonly pendingConnections: number
+    /** Paths of all peers together, both families. */
+    readonly paths: number
+  }
   /** How long the first decisions of a restart may wait for End-of-RIB, at most 20 s. */
   readonly restartDeferralMs: number
   /** File it came from, for messages. */
@@ -151,6 +157,10 @@ export interface NeighborConfig {
   readonly gracefulShutdown: boolean
   /** GRACEFUL_SHUTDOWN from an external peer means LOCAL_PREF 0. */
   readonly honorGracefulShutdown: boolean
+  /** Sessions that end within half a minute again and again are held down. */
+  readonly damping: boolean
+  /** Of a range: how many peers it may have at a time. */
+  readonly maxPeers: number
 }
 
 /** NeighborConfig.addPath: all paths. */

@@ -97,6 +97,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
     if (live === undefined) return
     this.#adjRibIn.update(live.source, live.families, buffer, start, end)
     if (peer.config.maxPrefix !== null) this.#checkMaxPrefix(live, peer.config.maxPrefix)
+    this.#checkPaths()
     this.#engine?.schedule()
   }
 
@@ -198,6 +199,17 @@ export class PeerRoutes implements PeerEvents<Peer> {
     if (peer === undefined) return
     peer.counters.updateErrors++
     this.#context.log.write('session-update-error', { peer: peer.name, action: fault.approach, reason: fault.reason })
+  }
+
+  /** The bound of memory that all peers share: whoever passes it is told so (RFC 4486 §4, Out of Resources). */
+  #checkPaths(): void {
+    const limit = this.#context.config().limits.paths
+    if (this.#context.rib.pathCount <= limit) return
+    throw new NotificationError(
+      6,
+      8,
+      `more than ${limit} paths of all neighbors together (limits.paths); raise it if there is memory for more (about 100 octets each), or set maxPrefix`,
+    )
   }
 
   /** RFC 4486 §4: Cease 6/1 with AFI, SAFI and the limit. */

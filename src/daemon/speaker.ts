@@ -80,6 +80,7 @@ export class Speaker {
       asn,
       routerId,
       local: { hostname: nodeName, restarting: () => false, forwarding: false },
+      maxPendingConnections: () => this.#config.limits.pendingConnections,
       events: this.#routes,
       log: (fact) => this.#sessionFact(fact),
     })

@@ -44,6 +44,7 @@ export class PeerViews {
         paths: paths.size,
       })),
       attributeSets: rib.store.size,
+      connections: { ...manager.counters },
       peers: [...peers, ...idleRanges.map(rangeSummary)],
     }
   }
@@ -143,6 +144,7 @@ function sentTo(counts: Counts, group: number, source: number): number {
 function stateText(peer: Peer): string {
   if (peer.adminDown) return 'Idle(Admin)'
   const { config } = peer
+  if (peer.state === 'Idle' && peer.isDamped) return 'Idle(Damped)'
   if (peer.state === 'Established' && config.ebgp && config.importPolicy === null && config.exportPolicy === null)
     return 'Established(Policy)'
   return peer.state

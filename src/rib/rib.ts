@@ -269,6 +269,13 @@ export class Rib {
     }
   }
 
+  /** Of all sources and families. */
+  get pathCount(): number {
+    let count = 0
+    for (const { paths } of this.tables) count += paths.size
+    return count
+  }
+
   get dirtyCount(): number {
     let count = 0
     for (const { dirty } of this.tables) count += dirty.size

@@ -7,6 +7,7 @@ import { PeerRanges } from '../../src/bgp/peer-ranges.js'
 import { downKind, isProtocolError, messageName, refusesCapabilities } from '../../src/bgp/reason.js'
 import type { SessionState } from '../../src/bgp/session-types.js'
 import { canonicalAddress, hostPort } from '../../src/bgp/transport.js'
+import type { NeighborConfig } from '../../src/config/types.js'
 import { Family } from '../../src/net/family.js'
 import { EMPTY_UPDATE, neighbor, range } from '../support/speaker.js'
 
@@ -40,7 +41,19 @@ t.test('which changes need a new session', async (t) => {
   t.same(sessionKeysChanged(before, { ...before, address: null, range: range('10.0.0.0/8') }), ['address', 'range'])
   const other = { ...before, port: 1, localAsn: 1, families: [], keepaliveSeconds: 1, sourceAddress: 'x' }
   const all = { ...other, asn: 1, address: null, range: range('::/0'), holdTimeSeconds: 3 }
-  t.same(sessionKeysChanged(before, { ...all, reflectorClient: true, allowOwnAs: 1 }), [...SESSION_KEYS])
+  const offered: Partial<NeighborConfig> = {
+    addPath: [{ sendPaths: 1, receive: false }],
+    gracefulRestart: { restarter: true, restartTimeSeconds: 1, staleTimeSeconds: 1, notification: true },
+    longLivedStaleSeconds: 1,
+    extendedNextHop: true,
+    extendedMessages: true,
+    advertiseHostname: true,
+    role: 'peer',
+    roleStrict: true,
+    localAsnMode: 'prepend',
+    dualAsn: true,
+  }
+  t.same(sessionKeysChanged(before, { ...all, ...offered, reflectorClient: true, allowOwnAs: 1 }), [...SESSION_KEYS])
 })
 
 t.test('shutdown text: at most 255 octets, never half a character (RFC 9003 §2)', async (t) => {

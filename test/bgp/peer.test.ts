@@ -438,3 +438,83 @@ t.test('a dead peer is tried for ever, and its history keeps what happened befor
   t.ok(peerOfB.history.some((entry) => entry.to === 'Established'))
   t.ok(peerOfB.history.length < 20, `${peerOfB.history.length} entries`)
 })
+
+t.test('damping: the sixth short session in a row is answered with a pause, and said', async (t) => {
+  const { clock, network, a } = two({ b: { passive: true } })
+  const flap = (): RawEnd => {
+    const raw = network.connect(B, A)
+    raw.send(OPEN, KEEPALIVE)
+    clock.run()
+    return raw
+  }
+  const passive = a.manager.find('b')[0]!
+  network.links[0]?.cut()
+  clock.run()
+  for (let n = 0; n < 6; n++) {
+    flap().link.cut()
+    clock.run()
+  }
+  t.equal(passive.counters.establishedCount, 6)
+  t.ok(passive.isDamped)
+  t.match(a.facts.at(-1), {
+    event: 'peer.damped',
+    text: /held down for [45] s: 6 sessions in a row lasted less than 30 s/,
+  })
+  t.equal(lastOf(flap()), '3 0605', 'Cease 6/5 meanwhile')
+  clock.advance(5_000)
+  t.notOk(passive.isDamped)
+  flap()
+  t.equal(passive.state, 'Established')
+})
+
+t.test('damping: false, ends by our own doing, and ranges', async (t) => {
+  const { clock, a, peerOfB } = two()
+  for (let n = 0; n < 8; n++) {
+    a.manager.clear('b')
+    clock.advance(20_000)
+    t.equal(peerOfB.state, 'Established')
+  }
+  for (const damping of [true, false]) {
+    const ranged = withRange({ config: { damping } })
+    for (let n = 0; n < 6; n++) {
+      ranged.establish('10.1.0.9').link.cut()
+      ranged.clock.run()
+    }
+    t.equal(lastOf(ranged.establish('10.1.0.9')) === '3 0605', damping, 'what a peer of a range pays outlives it')
+    t.not(lastOf(ranged.establish('10.1.0.10')), '3 0605', 'others do not pay')
+  }
+})
+
+t.test('limits: connections that are not Established, and peers of a range', async (t) => {
+  const clock = new VirtualClock()
+  const network = new MemoryNetwork(clock)
+  const a = new TestSpeaker({ asn: 64512, routerId: 1, clock, random: () => 0.5, maxPendingConnections: 3 })
+  network.listen(A, a.manager)
+  a.manager.configure([neighbor({ name: 'nodes', range: range('10.1.0.0/16'), maxPeers: 5 })])
+  const silent = [1, 2, 3].map((n) => network.connect(`10.1.0.${n}`, A))
+  clock.run()
+  t.equal([...a.manager.peers()].length, 3)
+  const fourth = network.connect('10.1.0.4', A)
+  clock.run()
+  t.not(fourth.closedText, null)
+  t.equal(a.manager.counters.limitedConnections, 1)
+  t.match(a.facts.at(-1), { event: 'listener.limit', text: /3 connections wait.*limits\.pendingConnections/ })
+  network.connect('10.1.0.1', A)
+  clock.run()
+  t.equal(a.manager.counters.limitedConnections, 1, 'one that replaces its own is no more than before')
+  silent[1]!.send(OPEN, KEEPALIVE)
+  clock.run()
+  t.equal(a.manager.find('10.1.0.2')[0]!.state, 'Established')
+  for (const n of [4, 5, 6]) {
+    const raw = network.connect(`10.1.0.${n}`, A)
+    raw.send(OPEN, KEEPALIVE)
+    clock.run()
+    t.equal(lastOf(raw) === '3 0605', n === 6, 'Established ones leave room, maxPeers counts them all')
+  }
+  a.manager.find('10.1.0.4')[0]!.clear()
+  clock.run()
+  const again = network.connect('10.1.0.6', A)
+  again.send(OPEN, KEEPALIVE)
+  clock.run()
+  t.equal(a.manager.find('10.1.0.6')[0]!.state, 'Established', 'one that is gone makes room')
+})

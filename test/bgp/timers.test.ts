@@ -96,6 +96,7 @@ t.test('back-off doubles from 5 s to 60 s, survives short sessions, and is forgo
   t.equal(backoff.failed(0, full, 1_800_000), 1_800_000, 'a fixed time, as maxPrefix.restart')
   backoff.clear()
   t.equal(backoff.untilMs, Number.NEGATIVE_INFINITY)
+  t.ok(backoff.isClean)
 })
 
 t.test('rate limit: one per interval, with the number held back', async (t) => {
@@ -104,4 +105,26 @@ t.test('rate limit: one per interval, with the number held back', async (t) => {
     [0, 10, 20, 1000, 1001, 3000].map((nowMs) => limit.take(nowMs)),
     [0, null, null, 2, null, 1],
   )
+})
+
+t.test('damping: five short sessions in a row are free, then 5 s, doubled up to 60 s', async (t) => {
+  const full = () => 1
+  const backoff = new Backoff()
+  const flap = (nowMs: number, lastedMs = 1_000): number | null =>
+    backoff.flapped(lastedMs, nowMs, full) ? backoff.untilMs - nowMs : null
+  t.same(
+    [0, 1, 2, 3, 4].map((n) => flap(n * 10_000)),
+    [null, null, null, null, null],
+  )
+  t.notOk(backoff.isClean)
+  t.same(
+    [5, 6, 7, 8, 9, 10].map((n) => flap(50_000 + (n - 5) * 70_000)),
+    [5_000, 10_000, 20_000, 40_000, 60_000, 60_000],
+  )
+  t.equal(flap(450_000, 30_000), null, 'a session of half a minute ends the row')
+  t.equal(backoff.flaps, 0)
+  for (let n = 0; n < 5; n++) flap(900_000 + n)
+  t.equal(flap(1_300_000), null, 'and so do five quiet minutes')
+  backoff.clear()
+  t.ok(backoff.isClean)
 })

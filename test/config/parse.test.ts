@@ -215,6 +215,8 @@ t.test('defaults', async (t) => {
     maxCommunities: 1000,
     gracefulShutdown: false,
     honorGracefulShutdown: true,
+    damping: true,
+    maxPeers: 20_000,
   })
   t.same([...config.policies.keys()], ['accept-all', 'reject-all'])
 })

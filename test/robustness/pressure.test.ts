@@ -83,7 +83,8 @@ t.test('OPEN in pieces, silence, floods', async (t) => {
 })
 
 t.test('500 sessions in a row leave nothing behind', async (t) => {
-  const daemon = await runningDaemon(t, CONFIG)
+  // Ten addresses that come back at once, fifty times each: what damping is there against.
+  const daemon = await runningDaemon(t, { ...CONFIG, neighbors: [{ ...CONFIG.neighbors[0], damping: false }] })
   const watcher = await new Client(daemon.port, '127.66.0.2').establish()
   t.teardown(() => watcher.end())
   const once = async (n: number): Promise<void> => {
@@ -100,6 +101,43 @@ t.test('500 sessions in a row leave nothing behind', async (t) => {
   await isEmpty(daemon)
   t.comment(`resident: ${before} MiB after 100, ${daemon.residentMiB()} MiB after 500`)
   t.ok(daemon.residentMiB() < before + 100, 'memory does not grow with sessions')
+})
+
+t.test('a flapping peer is held down, silent connections and paths are bounded, and all is said', async (t) => {
+  const daemon = await runningDaemon(t, { ...CONFIG, limits: { pendingConnections: 16, paths: 1000 } })
+  const friend = await new Client(daemon.port, '127.66.0.2').establish()
+  t.teardown(() => friend.end())
+  for (let n = 0; n < 6; n++) {
+    const client = await new Client(daemon.port, '127.66.9.1').establish()
+    client.send(update('', GOOD, nlri('10.9.0.0/16')))
+    client.end()
+    await client.closed()
+  }
+  const damped = new Client(daemon.port, '127.66.9.1')
+  await damped.closed()
+  t.match(damped.notification(), '0605', 'Cease 6/5 after six short sessions')
+  await daemon.until(
+    'said that it is held down',
+    () => daemon.log,
+    (log) => /127\.66\.9\.1 is held down for [345] s/.test(log),
+  )
+  const silent = Array.from({ length: 40 }, (_, n) => new Client(daemon.port, `127.66.8.${n + 1}`))
+  await daemon.until(
+    'closed those over the limit',
+    () => silent.filter(({ isClosed }) => isClosed).length,
+    (closed) => closed === 24,
+  )
+  t.match(daemon.log, /limits\.pendingConnections/)
+  for (const client of silent) client.end()
+  const greedy = await new Client(daemon.port, '127.66.9.2').establish()
+  for (let n = 0; n < 1100; n += 100) {
+    const some = Array.from({ length: 100 }, (_, at) => nlri(`10.${(n + at) >> 8}.${(n + at) & 255}.0/24`))
+    greedy.send(update('', GOOD, some.join('')))
+  }
+  await greedy.closed()
+  t.match(greedy.notification(), '0608', 'Cease 6/8: Out of Resources')
+  await stillUp(t, daemon, friend, 'all of that')
+  await isEmpty(daemon)
 })
 
 t.test('one prefix from 200 peers that flap', async (t) => {

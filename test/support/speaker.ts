@@ -33,6 +33,7 @@ export interface SpeakerOptions {
   readonly clock?: Clock
   readonly dial?: Dial
   readonly random?: () => number
+  readonly maxPendingConnections?: number
   /** Instead of only recording. */
   readonly onUpdate?: (peer: Peer, buffer: Uint8Array, start: number, end: number) => void
   readonly onEstablished?: (peer: Peer) => void
@@ -64,7 +65,7 @@ export class TestSpeaker {
       dynamicPeer: (peer, present) => note({ type: 'dynamic', peer, present }),
       stateChange: (peer, from, to, reason) => note({ type: 'state', peer, from, to, reason }),
     }
-    const { asn, routerId, clock, dial, random } = options
+    const { asn, routerId, clock, dial, random, maxPendingConnections } = options
     this.manager = new PeerManager({
       asn,
       routerId,
@@ -74,6 +75,7 @@ export class TestSpeaker {
         for (const check of [...this.#waiting]) check()
       },
       ...(random === undefined ? {} : { random }),
+      ...(maxPendingConnections === undefined ? {} : { maxPendingConnections: () => maxPendingConnections }),
       ...(clock === undefined ? {} : { clock }),
       ...(dial === undefined ? {} : { dial }),
     })
@@ -156,6 +158,8 @@ export function neighbor(given: Partial<NeighborConfig> & { readonly name: strin
     maxCommunities: 1000,
     gracefulShutdown: false,
     honorGracefulShutdown: true,
+    damping: true,
+    maxPeers: 20_000,
     ...given,
   }
 }
