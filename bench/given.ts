@@ -134,6 +134,7 @@ export class World {
       localAsn: ASN,
       address: Uint8Array.of(10, 2, number >> 8, number),
       as4: true,
+      addPathReceive: 0,
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,

@@ -188,6 +188,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
       localAsn: neighbor.localAsn,
       address: parseAddress(withoutZone(peer.address)),
       as4: negotiated.as4,
+      addPathReceive: negotiated.addPathReceive,
       weight: neighbor.weight,
       allowOwnAs: neighbor.allowOwnAs,
       importPolicy: this.#context.policies.importOf(neighbor),

@@ -106,7 +106,8 @@ export class AdjRibIn {
       if (source === undefined || source.closed || !sources.has(source.index)) continue
       const prefix = paths.prefix[path]!
       // A free record names its last prefix and source; the table knows whether it lives.
-      if (paths.find(prefix, source.index) !== path) continue
+      const pathId = paths.receivedIdOf(path)
+      if (paths.find(prefix, source.index, pathId) !== path) continue
       const state = paths.state[path]
       if (state === PathState.TREAT_AS_WITHDRAW || state === PathState.MISSING_ATTRIBUTE) continue
       this.#judge(family, source, this.#rib.store.get(paths.received[path]!), false)
@@ -116,7 +117,7 @@ export class AdjRibIn {
         prefixes.word(prefix, 2),
         prefixes.word(prefix, 3),
       ]
-      this.#announce(family, prefixes, source, this.#treatment, w0, w1, w2, w3, prefixes.lengthOf(prefix))
+      this.#announce(family, prefixes, source, this.#treatment, w0, w1, w2, w3, prefixes.lengthOf(prefix), pathId)
     }
     this.#tells = true
     return end >= paths.end ? -1 : end
@@ -242,7 +243,10 @@ export class AdjRibIn {
     treatment.weight = verdict.weight ?? weight
   }
 
-  /** NLRI at buffer[at, end): withdrawn where `treatment` is null. A syntax error is NOTIFICATION 3/`subcode` (RFC 7606 §5.3). */
+  /**
+   * NLRI at buffer[at, end), each with a path identifier in front where the peer sends them (RFC 7911 §3): withdrawn where `treatment` is null. A syntax error
+   * is NOTIFICATION 3/`subcode` (RFC 7606 §5.3).
+   */
   #walk(
     family: Family,
     buffer: Uint8Array,
@@ -254,7 +258,14 @@ export class AdjRibIn {
   ): void {
     const { prefixes } = this.#rib.tables[family]!
     const maxBits = family === Family.IPV4_UNICAST ? 32 : 128
+    const withIds = (source.options.addPathReceive & (1 << family)) !== 0
+    let pathId = 0
     while (at < end) {
+      if (withIds) {
+        if (at + 5 > end) throw new NotificationError(3, subcode, 'NLRI ends within a path identifier')
+        pathId = wordAt(buffer, at, end, 32)
+        at += 4
+      }
       const bits = buffer[at]!
       const next = at + 1 + ((bits + 7) >>> 3)
       if (bits > maxBits || next > end) {
@@ -269,8 +280,8 @@ export class AdjRibIn {
       const w2 = bits > 64 ? wordAt(buffer, at + 9, next, bits - 64) : 0
       const w3 = bits > 96 ? wordAt(buffer, at + 13, next, bits - 96) : 0
       at = next
-      if (treatment === null) this.#rib.withdraw(family, source, prefixes.find(w0, w1, w2, w3, bits))
-      else this.#announce(family, prefixes, source, treatment, w0, w1, w2, w3, bits)
+      if (treatment === null) this.#rib.withdraw(family, source, prefixes.find(w0, w1, w2, w3, bits), pathId)
+      else this.#announce(family, prefixes, source, treatment, w0, w1, w2, w3, bits, pathId)
     }
   }
 
@@ -284,6 +295,7 @@ export class AdjRibIn {
     w2: number,
     w3: number,
     bits: number,
+    pathId: number,
   ): void {
     const { policy } = treatment
     if (policy !== null) {
@@ -307,6 +319,7 @@ export class AdjRibIn {
       treatment.effective,
       treatment.state,
       treatment.weight,
+      pathId,
     )
   }
 }

@@ -43,7 +43,7 @@ const TEXTS: readonly string[] = Object.freeze([
   'lower router id or ORIGINATOR_ID',
   'shorter CLUSTER_LIST',
   'lower peer address',
-  'older path of the same peer',
+  'lower path id, or older session, of the same peer address',
 ])
 
 export function decisionText(reason: number): string {
@@ -100,6 +100,41 @@ export class Decision {
   }
 
   /**
+   * The usable paths of a prefix in the order of the decision: the winner, then the winner among those that are left, and so on. It makes arrays: for who
+   * needs more than the winner (ADD-PATH, best of those that a peer may hear).
+   */
+  ranked(prefix: number): number[] {
+    const { paths, store } = this.#tables
+    const listOfAs = new Map<number, number[]>()
+    for (let path = paths.firstOfPrefix[prefix]!; path !== 0; path = paths.nextOfPrefix[path]!) {
+      if (!this.isUsable(path)) continue
+      const { neighborAs } = store.get(paths.effective[path]!)
+      const list = listOfAs.get(neighborAs)
+      if (list === undefined) listOfAs.set(neighborAs, [path])
+      else list.push(path)
+    }
+    // With MED within each neighbouring AS, without it among the best ones that are left of each. The best of a list, and the best list, stand last.
+    const lists = [...listOfAs.values()]
+    for (const list of lists) list.sort((a, b) => this.compare(b, a, true))
+    if (lists.length <= 1) return lists[0]?.reverse() ?? []
+    const better = (a: number[], b: number[]): number => this.compare(a.at(-1)!, b.at(-1)!, false)
+    lists.sort((a, b) => better(b, a))
+    const ranked: number[] = []
+    for (let list = lists.pop(); list !== undefined; list = lists.pop()) {
+      ranked.push(list.pop()!)
+      if (list.length === 0) continue
+      let low = 0
+      for (let high = lists.length; low < high; ) {
+        const middle = (low + high) >>> 1
+        if (better(lists[middle]!, list) > 0) low = middle + 1
+        else high = middle
+      }
+      lists.splice(low, 0, list)
+    }
+    return ranked
+  }
+
+  /**
    * Below 0 when path a is better than b, above 0 when b is; never 0 for two paths. `throughIgp`: only the steps down to the IGP metric, then 0
    * for equal ones (multipath).
    */
@@ -145,7 +180,7 @@ export class Decision {
     order = compareAddresses(sourceA.options.address, sourceB.options.address)
     if (order !== 0) return order
     this.reason = DecisionReason.PATH_ID
-    return sourceA.index - sourceB.index || a - b
+    return paths.receivedIdOf(a) - paths.receivedIdOf(b) || sourceA.index - sourceB.index || a - b
   }
 
   /**

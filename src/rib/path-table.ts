@@ -1,8 +1,9 @@
 /**
- * All paths of one family: a path is what one source says of one prefix (RFC 4271 §3.2, Adj-RIB-In). Records lie in typed arrays with a free
- * list; a path is in two lists, that of its prefix and that of its source.
+ * All paths of one family: a path is what one source says of one prefix (RFC 4271 §3.2, Adj-RIB-In), with ADD-PATH under one received path identifier
+ * (RFC 7911 §2). Records lie in typed arrays with a free list; a path is in two lists, that of its prefix and that of its source.
  *
- * Cost: 36 octets a path, 9 a prefix. Path id 0 means none.
+ * Cost: 36 octets a path, 9 a prefix. Two columns are made when they are needed first: 4 octets a path for received identifiers, 4 for who holds the record.
+ * Path id 0 means none. find() and remove() walk the paths of the prefix: their time grows with how many sources and identifiers it has.
  */
 import { grown } from './chain-index.js'
 
@@ -24,6 +25,10 @@ export class PathTable {
   weight = new Uint16Array(INITIAL)
   /** RibSource.generation at the time of the last announcement; another one than the source's now: stale. */
   generation = new Uint8Array(INITIAL)
+  /** Identifier under which the peer sent it, as i32; empty until a peer has sent one. */
+  #receivedIds = NONE
+  /** How many announce the record to somebody, by its id; below 0: as many, and the path is gone. Empty until somebody does. */
+  #holds = NONE
 
   /** By prefix id: its first path and its winner. */
   firstOfPrefix = new Int32Array(INITIAL)
@@ -44,7 +49,9 @@ export class PathTable {
   /** Octets of its arrays. */
   get arrayOctets(): number {
     const byPath = this.prefix.length * (8 * WORD_OCTETS + 2 + 2)
-    return byPath + this.firstOfPrefix.length * (2 * WORD_OCTETS + 1)
+    return (
+      byPath + this.#receivedIds.byteLength + this.#holds.byteLength + this.firstOfPrefix.length * (2 * WORD_OCTETS + 1)
+    )
   }
 
   /** Makes the columns by prefix long enough. */
@@ -57,17 +64,52 @@ export class PathTable {
     this.bestReason = reasons
   }
 
-  /** The path of `source` for `prefix`, 0 when there is none. */
-  find(prefix: number, source: number): number {
+  /** The path of `source` for `prefix` under a received identifier, 0 when there is none. */
+  find(prefix: number, source: number, receivedId = 0): number {
     let path = this.firstOfPrefix[prefix]!
-    while (path !== 0 && this.source[path] !== source) path = this.nextOfPrefix[path]!
+    const ids = this.#receivedIds
+    const wanted = receivedId | 0
+    if (ids.length === 0) {
+      if (wanted !== 0) return 0
+      while (path !== 0 && this.source[path] !== source) path = this.nextOfPrefix[path]!
+      return path
+    }
+    while (path !== 0 && (this.source[path] !== source || ids[path] !== wanted)) path = this.nextOfPrefix[path]!
     return path
   }
 
+  /** How many paths `source` has for `prefix`. */
+  countOf(prefix: number, source: number): number {
+    let count = 0
+    for (let path = this.firstOfPrefix[prefix]!; path !== 0; path = this.nextOfPrefix[path]!)
+      if (this.source[path] === source) count++
+    return count
+  }
+
+  /** u32: the identifier under which the peer sent the path, 0 without ADD-PATH. */
+  receivedIdOf(path: number): number {
+    return this.#receivedIds.length === 0 ? 0 : this.#receivedIds[path]! >>> 0
+  }
+
+  /**
+   * Somebody announces the path under its id (RFC 7911 §3): the id is not given to another path before release(), and the record names its prefix until then.
+   */
+  retain(path: number): void {
+    if (this.#holds.length < this.prefix.length) this.#holds = grown(this.#holds, this.prefix.length)
+    this.#holds[path]! += this.#holds[path]! < 0 ? -1 : 1
+  }
+
+  release(path: number): void {
+    const holds = this.#holds[path]!
+    this.#holds[path] = holds < 0 ? holds + 1 : holds - 1
+    if (holds === -1) this.#freeIds.push(path)
+  }
+
   /** A new path in the lists of its prefix and its source. `head` is the first path of the source; the new one becomes it. */
-  insert(prefix: number, source: number, head: number): number {
+  insert(prefix: number, source: number, head: number, receivedId = 0): number {
     const path = this.#freeIds.pop() ?? this.#end++
     if (path >= this.prefix.length) this.#grow()
+    if (receivedId !== 0 || this.#receivedIds.length > 0) this.#setReceivedId(path, receivedId)
     this.prefix[path] = prefix
     this.source[path] = source
     this.nextOfPrefix[path] = this.firstOfPrefix[prefix]!
@@ -93,9 +135,15 @@ export class PathTable {
     const after = this.nextOfSource[path]!
     if (before !== 0) this.nextOfSource[before] = after
     if (after !== 0) this.previousOfSource[after] = before
-    this.#freeIds.push(path)
+    if (this.#holds.length > path && this.#holds[path] !== 0) this.#holds[path] = -this.#holds[path]!
+    else this.#freeIds.push(path)
     this.#count--
     return before === 0 ? after : head
+  }
+
+  #setReceivedId(path: number, receivedId: number): void {
+    if (this.#receivedIds.length < this.prefix.length) this.#receivedIds = grown(this.#receivedIds, this.prefix.length)
+    this.#receivedIds[path] = receivedId
   }
 
   #grow(): void {
@@ -120,5 +168,6 @@ export class PathTable {
   }
 }
 
+const NONE = new Int32Array(0)
 const INITIAL = 1024
 const WORD_OCTETS = Int32Array.BYTES_PER_ELEMENT

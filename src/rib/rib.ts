@@ -4,6 +4,7 @@
  * UPDATE octets go in (adj-rib-in.ts), changed prefixes are marked dirty once, `decide()` chooses their winners in batches, and whoever wants to know
  * (update groups, FIB) reads the winners of the batch before `finish()` gives it back.
  */
+import { NotificationError } from '../bgp/errors.js'
 import type { Family } from '../net/family.js'
 import { FAMILIES } from '../net/family.js'
 import type { AttributeSet } from './attribute-set.js'
@@ -65,6 +66,7 @@ export class Rib {
       localAsn: options.asn,
       address: new Uint8Array(0),
       as4: true,
+      addPathReceive: 0,
       weight: LOCAL_WEIGHT,
       allowOwnAs: 0,
       importPolicy: null,
@@ -170,6 +172,7 @@ export class Rib {
 
   /**
    * A source announces a prefix: the path is made or replaced. `effective` null: not used, `state` says why. Nothing happens where nothing changed.
+   * `receivedId`: the path identifier that came with it (RFC 7911), 0 without ADD-PATH.
    */
   announce(
     family: Family,
@@ -179,10 +182,11 @@ export class Rib {
     effective: AttributeSet | null,
     state: PathState,
     weight: number,
+    receivedId = 0,
   ): void {
     const { paths, prefixes, dirty } = this.tables[family]!
     paths.reservePrefixes(prefixes.capacity)
-    let path = paths.find(prefix, source.index)
+    let path = paths.find(prefix, source.index, receivedId)
     const effectiveId = effective === null ? 0 : effective.id
     if (path !== 0) {
       // Said again, also where nothing else changed: not stale any more.
@@ -197,7 +201,8 @@ export class Rib {
       this.#releaseSets(paths, path)
       if (paths.effective[path] !== 0) source.accepted[family]!--
     } else {
-      path = paths.insert(prefix, source.index, source.head[family]!)
+      if (receivedId !== 0) limitPaths(paths, prefix, source)
+      path = paths.insert(prefix, source.index, source.head[family]!, receivedId)
       paths.generation[path] = source.generation[family]!
       source.head[family] = path
       source.received[family]!++
@@ -217,9 +222,9 @@ export class Rib {
   }
 
   /** A source withdraws a prefix; unknown ones are no error (RFC 4271 §3.1). */
-  withdraw(family: Family, source: RibSource, prefix: number): void {
+  withdraw(family: Family, source: RibSource, prefix: number, receivedId = 0): void {
     if (prefix === 0) return
-    const path = this.tables[family]!.paths.find(prefix, source.index)
+    const path = this.tables[family]!.paths.find(prefix, source.index, receivedId)
     if (path !== 0) this.#removePath(family, source, path)
   }
 
@@ -325,6 +330,18 @@ export class Rib {
   }
 }
 
+/** One prefix with ever more identifiers would make each further one dearer: a peer that goes beyond ends its session (RFC 4486 §3, Out of Resources). */
+function limitPaths(paths: PathTable, prefix: number, source: RibSource): void {
+  if (paths.countOf(prefix, source.index) < MAX_PATHS_OF_PREFIX) return
+  throw new NotificationError(
+    6,
+    8,
+    `more than ${MAX_PATHS_OF_PREFIX} paths for one prefix; let the peer send its best paths only (RFC 7911), or turn addPath.receive off`,
+  )
+}
+
+/** Of one peer; a message full of further ones is taken in within a few milliseconds. */
+export const MAX_PATHS_OF_PREFIX = 4096
 /** Own routes win over learned ones: their weight comes before LOCAL_PREF. */
 export const LOCAL_WEIGHT = 32768
 /** Prefixes decided and sent in one go: a few milliseconds of work. */

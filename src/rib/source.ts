@@ -20,6 +20,8 @@ export interface SourceOptions {
   /** 4 or 16 octets; empty for the local source. Last step of the decision (RFC 4271 §9.1.2.2 g). */
   readonly address: Uint8Array
   readonly as4: boolean
+  /** Bit n: NLRI of family n come with a path identifier (RFC 7911 §3). */
+  readonly addPathReceive: number
   readonly weight: number
   readonly allowOwnAs: number
   /** null: everything is accepted; 'none': nothing, an external peer without policy (RFC 8212). */

@@ -118,6 +118,7 @@ export class GroupWorld {
       localAsn: ASN,
       address: Uint8Array.from([10, 0, 1, number]),
       as4: options.as4,
+      addPathReceive: 0,
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,

@@ -138,6 +138,7 @@ class World {
       localAsn: ASN,
       address: peer.address,
       as4: variant(peer.number).as4,
+      addPathReceive: 0,
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,

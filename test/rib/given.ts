@@ -102,6 +102,7 @@ export class RibWorld {
       localAsn: ASN,
       address: Uint8Array.from([10, 0, 1, number]),
       as4: true,
+      addPathReceive: 0,
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,
@@ -120,21 +121,25 @@ export class RibWorld {
     return this.rib.tables[family]!.prefixes.find(word(0), word(1), word(2), word(3), length)
   }
 
-  path(source: RibSource, prefix: string): number {
+  /** `prefix`, or with a path identifier `prefix@7`. */
+  path(source: RibSource, text: string): number {
+    const [prefix, receivedId] = text.split('@') as [string, string?]
     const id = this.id(prefix)
-    return id === 0 ? 0 : this.rib.tables[parsePrefix(prefix).family]!.paths.find(id, source.index)
+    return id === 0
+      ? 0
+      : this.rib.tables[parsePrefix(prefix).family]!.paths.find(id, source.index, Number(receivedId ?? 0))
   }
 
   /** Name of the state of a path, null for no path. */
   state(source: RibSource, prefix: string): string | null {
     const path = this.path(source, prefix)
     if (path === 0) return null
-    const state = this.rib.tables[parsePrefix(prefix).family]!.paths.state[path]
+    const state = this.rib.tables[parsePrefix(prefix.split('@')[0]!).family]!.paths.state[path]
     return Object.entries(PathState).find(([, value]) => value === state)![0]
   }
 
   effective(source: RibSource, prefix: string): AttributeSet | null {
-    const { paths } = this.rib.tables[parsePrefix(prefix).family]!
+    const { paths } = this.rib.tables[parsePrefix(prefix.split('@')[0]!).family]!
     const id = paths.effective[this.path(source, prefix)]!
     return id === 0 ? null : this.rib.store.get(id)
   }
