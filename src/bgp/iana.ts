@@ -19,9 +19,16 @@ export const AttributeType = Object.freeze({
   EXTENDED_COMMUNITIES: 16,
   AS4_PATH: 17,
   AS4_AGGREGATOR: 18,
+  PMSI_TUNNEL: 22,
+  TUNNEL_ENCAPSULATION: 23,
   IPV6_EXTENDED_COMMUNITIES: 25,
+  AIGP: 26,
+  BGP_LS: 29,
   LARGE_COMMUNITY: 32,
   OTC: 35,
+  NHC: 39,
+  PREFIX_SID: 40,
+  ATTR_SET: 128,
 } as const)
 
 /** Names of all assigned path attributes, for people. */

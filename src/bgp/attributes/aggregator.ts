@@ -11,6 +11,7 @@ export const atomicAggregate: AttributeRow = {
   type: AttributeType.ATOMIC_AGGREGATE,
   flags: Flags.TRANSITIVE,
   onFault: 'attribute-discard',
+  rule: 'RFC 7606 §7.6',
   decode: (draft, _buffer, start, end) => {
     if (end !== start) return `length ${end - start} is not 0`
     draft.atomicAggregate = true
@@ -23,11 +24,12 @@ export const aggregator: AttributeRow = {
   type: AttributeType.AGGREGATOR,
   flags: Flags.OPTIONAL | Flags.TRANSITIVE,
   onFault: 'attribute-discard',
+  rule: 'RFC 7606 §7.7',
   decode: (draft, buffer, start, end, cls) => {
     const wanted = cls.as4 ? 8 : 6
     if (end - start !== wanted) return `length ${end - start} is not ${wanted}`
     const asn = cls.as4 ? wordAt(buffer, start) : (buffer[start]! << 8) | buffer[start + 1]!
-    if (asn === 0) return 'AS 0'
+    if (asn === 0) return 'AS 0 (RFC 7607 §2)'
     draft.aggregator = { asn, id: wordAt(buffer, end - 4) }
     return undefined
   },

@@ -10,6 +10,7 @@ export const asPath: AttributeRow = {
   type: AttributeType.AS_PATH,
   flags: Flags.TRANSITIVE,
   onFault: 'treat-as-withdraw',
+  rule: 'RFC 7606 §7.2',
   decode: (draft, buffer, start, end, cls) => {
     const octets = cls.as4 ? 4 : 2
     const problem = checkSegments(buffer, start, end, octets, cls.ebgp)
@@ -40,12 +41,13 @@ export function checkSegments(
     const count = buffer[at + 1]!
     if (type < SegmentType.AS_SET || type > SegmentType.AS_CONFED_SET) return `segment type ${type} is unknown`
     if (count === 0) return 'a segment without AS'
-    if (refuseConfed && type >= SegmentType.AS_CONFED_SEQUENCE) return 'confederation segment from an external peer'
+    if (refuseConfed && type >= SegmentType.AS_CONFED_SEQUENCE)
+      return 'confederation segment from an external peer (RFC 5065 §5)'
     const next = at + 2 + count * octetsPerAs
     if (next > end) return 'a segment overruns the attribute'
     for (let i = at + 2; i < next; i += octetsPerAs) {
       if (octetsPerAs === 4 ? wordAt(buffer, i) === 0 : buffer[i] === 0 && buffer[i + 1] === 0)
-        return 'AS 0 in the path'
+        return 'AS 0 in the path (RFC 7607 §2)'
     }
     at = next
   }
@@ -80,6 +82,21 @@ export function asPathContains(path: Uint8Array, asn: number): number {
     at = next
   }
   return times
+}
+
+/** AS numbers in all segments; each member of a set counts. */
+export function asPathNumbers(path: Uint8Array): number {
+  let numbers = 0
+  for (let at = 0; at < path.length; at += 2 + path[at + 1]! * 4) numbers += path[at + 1]!
+  return numbers
+}
+
+/** AS_SET or AS_CONFED_SET, which RFC 9774 no longer allows. */
+export function hasAsSet(path: Uint8Array): boolean {
+  for (let at = 0; at < path.length; at += 2 + path[at + 1]! * 4) {
+    if (path[at] === SegmentType.AS_SET || path[at] === SegmentType.AS_CONFED_SET) return true
+  }
+  return false
 }
 
 /** The ASNs in front of the path, in the given order; a leading sequence takes them up to its 255 (RFC 4271 §5.1.2). */

@@ -11,6 +11,7 @@ export const origin: AttributeRow = {
   type: AttributeType.ORIGIN,
   flags: Flags.TRANSITIVE,
   onFault: 'treat-as-withdraw',
+  rule: 'RFC 7606 §7.1',
   decode: (draft, buffer, start, end) => {
     if (end - start !== 1) return `length ${end - start} is not 1`
     if (buffer[start]! > 2) return `value ${buffer[start]} is none of 0, 1, 2`
@@ -24,6 +25,7 @@ export const nextHop: AttributeRow = {
   type: AttributeType.NEXT_HOP,
   flags: Flags.TRANSITIVE,
   onFault: 'treat-as-withdraw',
+  rule: 'RFC 7606 §7.3',
   decode: (draft, buffer, start, end) => {
     if (end - start !== 4) return `length ${end - start} is not 4`
     const first = buffer[start]!
@@ -40,6 +42,7 @@ export const multiExitDisc: AttributeRow = {
   type: AttributeType.MULTI_EXIT_DISC,
   flags: Flags.OPTIONAL,
   onFault: 'treat-as-withdraw',
+  rule: 'RFC 7606 §7.4',
   decode: (draft, buffer, start, end) => {
     if (end - start !== 4) return `length ${end - start} is not 4`
     draft.med = wordAt(buffer, start)
@@ -52,7 +55,8 @@ export const localPref: AttributeRow = {
   type: AttributeType.LOCAL_PREF,
   flags: Flags.TRANSITIVE,
   onFault: 'treat-as-withdraw',
-  discard: fromExternalPeer,
+  rule: 'RFC 7606 §7.5',
+  discard: fromExternalPeer('RFC 7606 §7.5'),
   decode: (draft, buffer, start, end) => {
     if (end - start !== 4) return `length ${end - start} is not 4`
     draft.localPref = wordAt(buffer, start)
@@ -65,7 +69,8 @@ export const originatorId: AttributeRow = {
   type: AttributeType.ORIGINATOR_ID,
   flags: Flags.OPTIONAL,
   onFault: 'treat-as-withdraw',
-  discard: fromExternalPeer,
+  rule: 'RFC 7606 §7.9',
+  discard: fromExternalPeer('RFC 7606 §7.9'),
   decode: (draft, buffer, start, end) => {
     if (end - start !== 4) return `length ${end - start} is not 4`
     draft.originatorId = wordAt(buffer, start)
@@ -75,6 +80,7 @@ export const originatorId: AttributeRow = {
 }
 
 /** RFC 7606 §7.5, §7.9, §7.10: these have a meaning inside of an AS only. */
-export function fromExternalPeer(cls: DecodeClass): string | undefined {
-  return cls.ebgp ? 'not valid from an external peer (RFC 7606 §7)' : undefined
+export function fromExternalPeer(rule: string): (cls: DecodeClass) => string | undefined {
+  const why = `not valid from an external peer (${rule})`
+  return (cls) => (cls.ebgp ? why : undefined)
 }

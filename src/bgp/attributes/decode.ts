@@ -4,7 +4,8 @@
  */
 import type { AttributeFault, FaultApproach } from '../errors.js'
 import { AttributeType, attributeName, Flags } from '../iana.js'
-import type { Draft } from './descriptor.js'
+import { hasAsSet } from './as-path.js'
+import type { AttributeRow, Draft, Problem } from './descriptor.js'
 import { mergeFourOctetAs } from './four-octet-as.js'
 import type { DecodeClass, OtherAttribute, PathAttributes } from './path-attributes.js'
 import { ATTRIBUTE_TABLE } from './table.js'
@@ -16,6 +17,8 @@ export interface DecodedAttributes {
   readonly faults: readonly AttributeFault[]
   /** Bit n is set: attribute type n (0..30) is there and usable. */
   readonly present: number
+  /** AS_PATH or AS4_PATH has an AS_SET or AS_CONFED_SET (RFC 9774). */
+  readonly asSets: boolean
 }
 
 /**
@@ -29,12 +32,14 @@ export function decodePathAttributes(
   cls: DecodeClass,
 ): DecodedAttributes {
   const block = decodeAttributeBlock(buffer, start, end, cls)
+  const { asPath, as4Path } = block.attributes
+  const asSets = (asPath !== null && hasAsSet(asPath)) || (as4Path !== null && hasAsSet(as4Path))
   if (!cls.as4) mergeFourOctetAs(block.attributes)
   const { as4Path: _path, as4Aggregator: _aggregator, ...attributes } = block.attributes
-  return { ...block, attributes }
+  return { ...block, attributes, asSets }
 }
 
-export interface AttributeBlock extends DecodedAttributes {
+export interface AttributeBlock extends Omit<DecodedAttributes, 'asSets'> {
   readonly attributes: Draft
 }
 
@@ -51,13 +56,13 @@ export function decodeAttributeBlock(buffer: Uint8Array, start: number, end: num
     const valueStart = at + ((flags & Flags.EXTENDED_LENGTH) === 0 ? 3 : 4)
     const type = at + 1 < end ? buffer[at + 1]! : -1
     if (valueStart > end) {
-      faults.push(fault('treat-as-withdraw', type, 'header overruns the attribute block (RFC 7606 §4)'))
+      faults.push(cutBlock(type, 'header overruns the attribute block (RFC 7606 §4)'))
       break
     }
     const length = valueStart - at === 3 ? buffer[at + 2]! : (buffer[at + 2]! << 8) | buffer[at + 3]!
     at = valueStart + length
     if (at > end) {
-      faults.push(fault('treat-as-withdraw', type, `length ${length} overruns the attribute block (RFC 7606 §4)`))
+      faults.push(cutBlock(type, `length ${length} overruns the attribute block (RFC 7606 §4)`))
       break
     }
     if (type === AttributeType.MP_REACH_NLRI || type === AttributeType.MP_UNREACH_NLRI) continue
@@ -88,9 +93,12 @@ export function strongestFault(faults: readonly AttributeFault[]): AttributeFaul
  * The fault that counts for an UPDATE: where all its reachable NLRI are in MP_REACH_NLRI (`nextHopCounts` false), NEXT_HOP is ignored, right
  * or wrong (RFC 4760 §3).
  */
-export function faultOfUpdate(decoded: DecodedAttributes, nextHopCounts: boolean): AttributeFault | null {
+export function faultOfUpdate(
+  decoded: Pick<DecodedAttributes, 'fault' | 'faults'>,
+  nextHopCounts: boolean,
+): AttributeFault | null {
   if (nextHopCounts || decoded.fault === null) return decoded.fault
-  return strongestFault(decoded.faults.filter((one) => one.attribute !== AttributeType.NEXT_HOP))
+  return strongestFault(decoded.faults.filter((one) => one.attribute !== AttributeType.NEXT_HOP || one.cut))
 }
 
 /**
@@ -142,10 +150,14 @@ function take(
   const why = row.discard?.(cls)
   if (why !== undefined) return fault('attribute-discard', type, why)
   if ((flags & (Flags.OPTIONAL | Flags.TRANSITIVE)) !== row.flags) {
-    return fault('treat-as-withdraw', type, `wrong flags 0x${flags.toString(16)} (RFC 7606 §3 c)`)
+    return fault(
+      row.onWrongFlags ?? 'treat-as-withdraw',
+      type,
+      `wrong flags 0x${flags.toString(16)} (${row.onWrongFlags === undefined ? 'RFC 7606 §3 c' : row.rule})`,
+    )
   }
   const problem = row.decode(draft, buffer, start, end, cls)
-  if (problem !== undefined) return fault(row.onFault, type, `${problem} (RFC 7606 §7)`)
+  if (problem !== undefined) return faultOf(row, problem)
   if (row.opaque) others.push({ type, flags: flags & KEPT_FLAGS, value: buffer.subarray(start, end) })
   return KEPT
 }
@@ -165,6 +177,15 @@ function takeUnknown(
   if ((flags & Flags.TRANSITIVE) === 0) return DROPPED
   others.push({ type, flags: (flags & KEPT_FLAGS) | Flags.PARTIAL, value: buffer.subarray(start, end) })
   return KEPT
+}
+
+function faultOf(row: AttributeRow, problem: string | Problem): AttributeFault {
+  if (typeof problem === 'object') return fault(problem.approach, row.type, problem.text)
+  return fault(row.onFault, row.type, problem.endsWith(')') ? problem : `${problem} (${row.rule})`)
+}
+
+function cutBlock(type: number, what: string): AttributeFault {
+  return { ...fault('treat-as-withdraw', type, what), cut: true }
 }
 
 function fault(approach: FaultApproach, attribute: number, what: string): AttributeFault {

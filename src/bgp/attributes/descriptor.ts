@@ -20,24 +20,38 @@ export interface EncodeOptions {
   readonly nextHopAttribute: boolean
 }
 
+/** What is wrong with a value, where that leads to something else than the row's `onFault`. */
+export interface Problem {
+  readonly approach: FaultApproach
+  /** With its rule in parentheses. */
+  readonly text: string
+}
+
 export interface AttributeRow {
   readonly type: number
   /** OPTIONAL and TRANSITIVE bits that the attribute must have. */
   readonly flags: number
-  /** What a malformed value leads to (RFC 7606 §7). Wrong flags always withdraw (RFC 7606 §3 c). */
+  /** What a malformed value leads to (RFC 7606 §7). */
   readonly onFault: FaultApproach
+  /** Where that stands: `RFC 7606 §7.1`. */
+  readonly rule: string
+  /** What wrong flags lead to where the attribute's RFC says otherwise than RFC 7606 §3 c (treat-as-withdraw). */
+  readonly onWrongFlags?: FaultApproach
   /** Why the attribute is ignored from a peer of this class, or undefined. Goes before the checks of flags and value. */
   readonly discard?: (cls: DecodeClass) => string | undefined
   /** Checked by `decode`, kept in `others` by the driver. */
   readonly opaque?: true
-  /** Reads buffer[start, end) into the draft. Returns what is wrong with the value, or undefined; the draft is then left alone. */
+  /**
+   * Reads buffer[start, end) into the draft. Returns what is wrong with the value, or undefined; the draft is then left alone. A text that ends in
+   * parentheses names its own rule.
+   */
   readonly decode: (
     draft: Draft,
     buffer: Uint8Array,
     start: number,
     end: number,
     cls: DecodeClass,
-  ) => string | undefined
+  ) => string | Problem | undefined
   /** The value to be written, or null where there is nothing to write. */
   readonly encode: (attributes: PathAttributes, options: EncodeOptions) => Uint8Array | null
 }

@@ -14,6 +14,7 @@ export const as4Path: AttributeRow = {
   type: AttributeType.AS4_PATH,
   flags: Flags.OPTIONAL | Flags.TRANSITIVE,
   onFault: 'attribute-discard',
+  rule: 'RFC 6793 §6',
   discard: fromNewSpeaker,
   decode: (draft, buffer, start, end) => {
     if (start === end) return 'no segment'
@@ -33,11 +34,12 @@ export const as4Aggregator: AttributeRow = {
   type: AttributeType.AS4_AGGREGATOR,
   flags: Flags.OPTIONAL | Flags.TRANSITIVE,
   onFault: 'attribute-discard',
+  rule: 'RFC 6793 §6',
   discard: fromNewSpeaker,
   decode: (draft, buffer, start, end) => {
     if (end - start !== 8) return `length ${end - start} is not 8`
     const asn = wordAt(buffer, start)
-    if (asn === 0) return 'AS 0'
+    if (asn === 0) return 'AS 0 (RFC 7607 §2)'
     draft.as4Aggregator = { asn, id: wordAt(buffer, start + 4) }
     return undefined
   },

@@ -11,6 +11,7 @@ export const communities: AttributeRow = {
   type: AttributeType.COMMUNITIES,
   flags: Flags.OPTIONAL | Flags.TRANSITIVE,
   onFault: 'treat-as-withdraw',
+  rule: 'RFC 7606 §7.8',
   decode: (draft, buffer, start, end) => {
     const problem = checkItems(start, end, 4)
     if (problem === undefined) draft.communities = buffer.subarray(start, end)
@@ -23,7 +24,8 @@ export const clusterList: AttributeRow = {
   type: AttributeType.CLUSTER_LIST,
   flags: Flags.OPTIONAL,
   onFault: 'treat-as-withdraw',
-  discard: fromExternalPeer,
+  rule: 'RFC 7606 §7.10',
+  discard: fromExternalPeer('RFC 7606 §7.10'),
   decode: (draft, buffer, start, end) => {
     const problem = checkItems(start, end, 4)
     if (problem === undefined) draft.clusterList = buffer.subarray(start, end)
@@ -36,6 +38,7 @@ export const extCommunities: AttributeRow = {
   type: AttributeType.EXTENDED_COMMUNITIES,
   flags: Flags.OPTIONAL | Flags.TRANSITIVE,
   onFault: 'treat-as-withdraw',
+  rule: 'RFC 7606 §7.14',
   decode: (draft, buffer, start, end) => {
     const problem = checkItems(start, end, 8)
     if (problem === undefined) draft.extCommunities = buffer.subarray(start, end)
@@ -49,6 +52,7 @@ export const largeCommunities: AttributeRow = {
   type: AttributeType.LARGE_COMMUNITY,
   flags: Flags.OPTIONAL | Flags.TRANSITIVE,
   onFault: 'treat-as-withdraw',
+  rule: 'RFC 8092 §6',
   decode: (draft, buffer, start, end) => {
     const problem = checkItems(start, end, 12)
     if (problem === undefined) draft.largeCommunities = withoutRepeats(buffer.subarray(start, end), 12)

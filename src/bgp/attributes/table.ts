@@ -10,14 +10,15 @@ import { localPref, multiExitDisc, nextHop, origin, originatorId } from './basic
 import type { AttributeRow } from './descriptor.js'
 import { as4Aggregator, as4Path } from './four-octet-as.js'
 import { checkItems, clusterList, communities, extCommunities, largeCommunities } from './lists.js'
+import { aigp, attrSet, bgpLs, nextHopCharacteristics, pmsiTunnel, prefixSid, tunnelEncapsulation } from './nested.js'
 
 /** RFC 5701; a bad length withdraws (RFC 7606 §7.15). */
-const ipv6ExtCommunities = opaque(AttributeType.IPV6_EXTENDED_COMMUNITIES, (_buffer, start, end) =>
+const ipv6ExtCommunities = opaque(AttributeType.IPV6_EXTENDED_COMMUNITIES, 'RFC 7606 §7.15', (_buffer, start, end) =>
   checkItems(start, end, 20),
 )
 
 /** Only to Customer (RFC 9234 §5): one AS, malformed withdraws. */
-const otc = opaque(AttributeType.OTC, (buffer, start, end) => {
+const otc = opaque(AttributeType.OTC, 'RFC 9234 §5', (buffer, start, end) => {
   if (end - start !== 4) return `length ${end - start} is not 4`
   return wordAt(buffer, start) === 0 ? 'AS 0' : undefined
 })
@@ -36,9 +37,16 @@ export const ATTRIBUTE_ROWS: readonly AttributeRow[] = Object.freeze([
   extCommunities,
   as4Path,
   as4Aggregator,
+  pmsiTunnel,
+  tunnelEncapsulation,
   ipv6ExtCommunities,
+  aigp,
+  bgpLs,
   largeCommunities,
   otc,
+  nextHopCharacteristics,
+  prefixSid,
+  attrSet,
 ])
 
 /** By type. */
@@ -49,12 +57,14 @@ export const ATTRIBUTE_TABLE: readonly (AttributeRow | undefined)[] = Array.from
 /** Checked, then kept in `others` as it is (optional transitive and known: no Partial bit is added). */
 function opaque(
   type: number,
+  rule: string,
   check: (buffer: Uint8Array, start: number, end: number) => string | undefined,
 ): AttributeRow {
   return {
     type,
     flags: Flags.OPTIONAL | Flags.TRANSITIVE,
     onFault: 'treat-as-withdraw',
+    rule,
     opaque: true,
     decode: (_draft, buffer, start, end) => check(buffer, start, end),
     encode: () => null,

@@ -7,13 +7,14 @@
  */
 import { Family, familyOf } from '../../net/family.js'
 import type { AttributeFault } from '../errors.js'
-import { NotificationError } from '../errors.js'
+import { NO_DATA, NotificationError, splitReason } from '../errors.js'
 import { AttributeType, attributeName, Flags } from '../iana.js'
 import { HEADER_OCTETS } from './message.js'
 import type { UpdateParts } from './update-parts.js'
 
 /**
- * `ipv6NextHopForIpv4`: IPv4 unicast in MP_REACH_NLRI may have a next hop of 16 or 32 octets (RFC 8950, both sides offered it).
+ * `ipv6NextHopForIpv4`: IPv4 unicast in MP_REACH_NLRI may have a next hop of 16 or 32 octets (RFC 8950, both sides offered it). `families`: bit n for each
+ * negotiated family; what MP_REACH_NLRI says for others is not looked at, as it is ignored.
  */
 export function splitUpdate(
   buffer: Uint8Array,
@@ -21,22 +22,23 @@ export function splitUpdate(
   end: number,
   parts: UpdateParts,
   ipv6NextHopForIpv4 = false,
+  families = ALL_FAMILIES,
 ): void {
   clearMultiprotocol(parts)
   const withdrawnStart = start + HEADER_OCTETS + 2
-  if (withdrawnStart + 2 > end) throw malformed('UPDATE ends before its length fields')
+  if (withdrawnStart + 2 > end) throw malformed('UPDATE ends before its length fields (RFC 7606 §3 a)')
   const withdrawnEnd = withdrawnStart + ((buffer[withdrawnStart - 2]! << 8) | buffer[withdrawnStart - 1]!)
-  if (withdrawnEnd + 2 > end) throw malformed('Withdrawn Routes Length does not fit into the UPDATE')
+  if (withdrawnEnd + 2 > end) throw malformed('Withdrawn Routes Length does not fit into the UPDATE (RFC 7606 §3 a)')
   const attributesStart = withdrawnEnd + 2
   const attributesEnd = attributesStart + ((buffer[withdrawnEnd]! << 8) | buffer[withdrawnEnd + 1]!)
-  if (attributesEnd > end) throw malformed('Total Path Attribute Length does not fit into the UPDATE')
+  if (attributesEnd > end) throw malformed('Total Path Attribute Length does not fit into the UPDATE (RFC 7606 §3 a)')
   parts.withdrawnStart = withdrawnStart
   parts.withdrawnEnd = withdrawnEnd
   parts.attributesStart = attributesStart
   parts.attributesEnd = attributesEnd
   parts.nlriStart = attributesEnd
   parts.nlriEnd = end
-  walkAttributes(buffer, parts, ipv6NextHopForIpv4)
+  walkAttributes(buffer, parts, ipv6NextHopForIpv4, families)
   const fault = parts.fault
   if (fault !== null && !hasReachable(parts) && !onlyMpUnreach(parts)) throw missingNlriReset(fault)
 }
@@ -61,7 +63,8 @@ export function onlyMpUnreach(parts: UpdateParts): boolean {
 
 /** RFC 7606 §5.2: a fault stronger than attribute discard in an UPDATE with attributes but no reachable NLRI resets the session. */
 export function missingNlriReset(fault: AttributeFault): NotificationError {
-  return malformed(`${fault.reason}, in an UPDATE without reachable NLRI (RFC 7606 §5.2)`)
+  const { what } = splitReason(fault.reason)
+  return malformed(`${what}, in an UPDATE without reachable NLRI (RFC 7606 §5.2)`, fault.attribute)
 }
 
 function clearMultiprotocol(parts: UpdateParts): void {
@@ -78,7 +81,7 @@ function clearMultiprotocol(parts: UpdateParts): void {
   parts.fault = null
 }
 
-function walkAttributes(buffer: Uint8Array, parts: UpdateParts, ipv6NextHopForIpv4: boolean): void {
+function walkAttributes(buffer: Uint8Array, parts: UpdateParts, ipv6NextHopForIpv4: boolean, families: number): void {
   const end = parts.attributesEnd
   let at = parts.attributesStart
   while (at < end) {
@@ -95,7 +98,7 @@ function walkAttributes(buffer: Uint8Array, parts: UpdateParts, ipv6NextHopForIp
       return
     }
     if (type === AttributeType.MP_REACH_NLRI) {
-      locateReach(buffer, at, headerEnd, valueEnd, parts, ipv6NextHopForIpv4)
+      locateReach(buffer, at, headerEnd, valueEnd, parts, ipv6NextHopForIpv4, families)
     } else if (type === AttributeType.MP_UNREACH_NLRI) {
       locateUnreach(buffer, at, headerEnd, valueEnd, parts)
     }
@@ -111,26 +114,33 @@ function locateReach(
   end: number,
   parts: UpdateParts,
   ipv6NextHopForIpv4: boolean,
+  families: number,
 ): void {
-  if (parts.mpReachAttributeStart >= 0) throw malformed('two MP_REACH_NLRI attributes (RFC 7606 §3 g)')
-  if (start + 5 > end) throw optionalError(buffer, at, end, 'MP_REACH_NLRI is shorter than its fixed fields')
+  if (parts.mpReachAttributeStart >= 0)
+    throw malformed('two MP_REACH_NLRI attributes (RFC 7606 §3 g)', AttributeType.MP_REACH_NLRI)
+  if (start + 3 > end) throw optionalError(buffer, at, end, 'MP_REACH_NLRI is shorter than its fixed fields')
   const afi = (buffer[start]! << 8) | buffer[start + 1]!
   const safi = buffer[start + 2]!
-  const length = buffer[start + 3]!
-  const nextHopEnd = start + 4 + length
-  if (nextHopEnd + 1 > end) throw optionalError(buffer, at, end, 'the next hop overruns MP_REACH_NLRI')
   const family = familyOf(afi, safi)
+  const used = family !== undefined && (families & (1 << family)) !== 0
+  if (start + 5 > end && used) throw optionalError(buffer, at, end, 'MP_REACH_NLRI is shorter than its fixed fields')
+  const length = start + 3 < end ? buffer[start + 3]! : 0
+  let nextHopEnd = start + 4 + length
+  if (nextHopEnd + 1 > end) {
+    if (used) throw optionalError(buffer, at, end, 'the next hop overruns MP_REACH_NLRI')
+    nextHopEnd = start + 3
+  }
   const legal =
-    family === undefined ||
+    !used ||
     (family === Family.IPV4_UNICAST && length === 4) ||
     ((family === Family.IPV6_UNICAST || ipv6NextHopForIpv4) && (length === 16 || length === 32))
   if (!legal) throw optionalError(buffer, at, end, `next hop length ${length} is wrong for AFI ${afi} SAFI ${safi}`)
   checkFlags(buffer[at]!, AttributeType.MP_REACH_NLRI, parts)
   parts.mpReachAfi = afi
   parts.mpReachSafi = safi
-  parts.mpReachNextHopStart = start + 4
+  parts.mpReachNextHopStart = Math.min(start + 4, nextHopEnd)
   parts.mpReachNextHopEnd = nextHopEnd
-  parts.mpReachNlriStart = nextHopEnd + 1
+  parts.mpReachNlriStart = Math.min(nextHopEnd + 1, end)
   parts.mpReachNlriEnd = end
   parts.mpReachAttributeStart = at
   parts.mpReachAttributeEnd = end
@@ -138,7 +148,8 @@ function locateReach(
 
 /** AFI 2, SAFI 1, withdrawn NLRI (RFC 4760 §4). */
 function locateUnreach(buffer: Uint8Array, at: number, start: number, end: number, parts: UpdateParts): void {
-  if (parts.mpUnreachAttributeStart >= 0) throw malformed('two MP_UNREACH_NLRI attributes (RFC 7606 §3 g)')
+  if (parts.mpUnreachAttributeStart >= 0)
+    throw malformed('two MP_UNREACH_NLRI attributes (RFC 7606 §3 g)', AttributeType.MP_UNREACH_NLRI)
   if (start + 3 > end) throw optionalError(buffer, at, end, 'MP_UNREACH_NLRI is shorter than its fixed fields')
   checkFlags(buffer[at]!, AttributeType.MP_UNREACH_NLRI, parts)
   parts.mpUnreachAfi = (buffer[start]! << 8) | buffer[start + 1]!
@@ -158,15 +169,19 @@ function checkFlags(flags: number, attribute: number, parts: UpdateParts): void 
 
 function framingFault(attribute: number, what: string): AttributeFault {
   const name = attribute < 0 ? 'attribute' : attributeName(attribute)
-  return { approach: 'treat-as-withdraw', attribute, reason: `${name}: ${what} (RFC 7606 §4)` }
+  return { approach: 'treat-as-withdraw', attribute, reason: `${name}: ${what} (RFC 7606 §4)`, cut: true }
 }
 
 /** UPDATE Message Error, Malformed Attribute List. */
-function malformed(reason: string): NotificationError {
-  return new NotificationError(3, 1, reason)
+function malformed(reason: string, attribute = -1): NotificationError {
+  return new NotificationError(3, 1, reason, NO_DATA, attribute)
 }
 
 /** UPDATE Message Error, Optional Attribute Error; its data is the attribute (RFC 4271 §6.3, RFC 4760 §7). */
 function optionalError(buffer: Uint8Array, at: number, end: number, reason: string): NotificationError {
-  return new NotificationError(3, 9, `${reason} (RFC 7606 §7.11)`, Uint8Array.from(buffer.subarray(at, end)))
+  const data = Uint8Array.from(buffer.subarray(at, end))
+  return new NotificationError(3, 9, `${reason} (RFC 7606 §7.11)`, data, buffer[at + 1]!)
 }
+
+/** Bit n for every family there is. */
+const ALL_FAMILIES = 0xff

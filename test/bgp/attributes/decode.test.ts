@@ -65,6 +65,57 @@ t.test('RFC 7606: fault of a single attribute, from internal and external peers'
     ['LARGE_COMMUNITY length 13', `c0200d${'00'.repeat(13)}`, 'W', 'W'],
     ['OTC length 3', 'c02303000001', 'W', 'W'],
     ['OTC 0', 'c0230400000000', 'W', 'W'],
+    ['PMSI_TUNNEL', 'c016050001000010', '-', '-'],
+    ['PMSI_TUNNEL length 4', 'c0160400010000', 'W', 'W'],
+    ['PMSI_TUNNEL flags', '8016050001000010', 'W', 'W'],
+    ['TUNNEL_ENCAPSULATION', 'c0170a 0007 0006 01 04 0a000001', '-', '-'],
+    ['TUNNEL_ENCAPSULATION, long sub-TLV', 'c01709 0007 0005 80 0002 ffff', '-', '-'],
+    ['TUNNEL_ENCAPSULATION empty', 'c01700', 'W', 'W'],
+    ['TUNNEL_ENCAPSULATION, header cut', 'c01703 000700', 'W', 'W'],
+    ['TUNNEL_ENCAPSULATION, sub-TLV header cut', 'c01705 0007 0001 01', 'W', 'W'],
+    ['TUNNEL_ENCAPSULATION, TLV overruns', 'c01705 0007 0004 01', 'W', 'W'],
+    ['TUNNEL_ENCAPSULATION, TLV overruns by more', 'c01706 0007 0004 01 ff', 'W', 'W'],
+    ['TUNNEL_ENCAPSULATION, sub-TLV overruns', 'c01706 0007 0002 01 ff', 'W', 'W'],
+    ['AIGP', '801a0b 01 000b 0000000000000064', '-', '-'],
+    ['AIGP of 4 octets', '801a07 01 0007 00000064', 'D', 'D'],
+    ['AIGP, TLV length 0', '801a03 01 0000', 'D', 'D'],
+    ['AIGP, TLV length 2', '801a03 01 0002', 'D', 'D'],
+    ['AIGP, one octet', '801a01 01', 'D', 'D'],
+    ['AIGP, TLV overruns', '801a05 02 0006 0000', 'D', 'D'],
+    ['AIGP flags', 'c01a0b 01 000b 0000000000000064', 'D', 'D'],
+    ['BGP_LS', '801d06 0404 0002 0001', '-', '-'],
+    ['BGP_LS, TLV length 0', '801d04 0404 0000', '-', '-'],
+    ['BGP_LS, header cut', '801d03 040400', 'D', 'D'],
+    ['BGP_LS, TLV overruns', '801d05 0404 0002 00', 'D', 'D'],
+    ['BGP_LS flags', 'c01d06 0404 0002 0001', 'D', 'D'],
+    ['NHC', 'c0270c 0001 01 04 0a000001 0003 0000', '-', '-'],
+    ['NHC length 3', 'c02703 000101', 'D', 'D'],
+    ['NHC, next hop overruns', 'c02706 0001 01 04 0a00', 'D', 'D'],
+    ['NHC, TLV just below the rest', 'c0270c 0001 01 04 0a000001 0003 0001', 'D', 'D'],
+    ['NHC flags', '802704 0001 01 00', 'D', 'D'],
+    ['PREFIX_SID, Label-Index', 'c0280a 01 0007 00 0000 00000064', '-', '-'],
+    ['PREFIX_SID, unknown TLV', 'c02804 63 0001 ff', '-', '-'],
+    ['PREFIX_SID empty', 'c02800', 'D', 'D'],
+    ['PREFIX_SID, all zero (May 2025)', `c02825${'00'.repeat(37)}`, 'D', 'D'],
+    ['PREFIX_SID, Label-Index of 4 octets', 'c02807 01 0004 00000064', 'D', 'D'],
+    ['PREFIX_SID, SRGB of 7 octets', 'c0280a 03 0007 00000000000000', 'D', 'D'],
+    ['PREFIX_SID, TLV overruns', 'c02804 01 0007 00', 'D', 'D'],
+    ['PREFIX_SID flags', '80280a 01 0007 00 0000 00000064', 'D', 'D'],
+    ['PREFIX_SID, SRv6 service', `c0281c 05 0019 00 01 0015 00${'20'.repeat(16)}00 0013 00`, '-', '-'],
+    ['PREFIX_SID, SRv6 service empty', 'c02803 05 0000', 'W', 'W'],
+    ['PREFIX_SID, SRv6 SID too short', 'c02808 05 0005 00 01 0001 00', 'W', 'W'],
+    ['PREFIX_SID, SRv6 sub-TLV overruns', 'c02807 05 0004 00 01 0015', 'W', 'W'],
+    [
+      'PREFIX_SID, SRv6 structure of more than 128 bits',
+      `c02825 05 0022 00 01 001e 00${'20'.repeat(16)}00 0013 00 01 0006 80 ff 00 00 00 00`,
+      'W',
+      'W',
+    ],
+    ['ATTR_SET', 'c0800a 0000fde9 400101 00 0000', 'W', 'W'],
+    ['ATTR_SET with ORIGIN', 'c08008 0000fde9 400101 00', '-', '-'],
+    ['ATTR_SET length 3', 'c08003 0000fd', 'W', 'W'],
+    ['ATTR_SET, inner attribute overruns', 'c08008 0000fde9 400109 00', 'W', 'W'],
+    ['deprecated attribute 28', 'c01c0100', '-', '-'],
     ['unknown well-known', '406300', 'W', 'W'],
     ['unknown, attribute 0', 'c00000', '-', '-'],
     ['unknown, attribute 255', 'c0ff00', '-', '-'],
@@ -152,6 +203,41 @@ t.test('unknown attributes (RFC 4271 §5)', async (t) => {
   )
   const known = decode('c02304000000c8')
   t.match(known.attributes.others, [{ type: 35, flags: 0xc0 }], 'a known one is not Partial')
+})
+
+t.test('what is known but not used goes on as it came, or ends here when it is not transitive', async (t) => {
+  const { attributes, fault } = decode('c02804 63 0001 ff e01605 0001000010 801a03 63 0003 801d04 0404 0000')
+  t.equal(fault, null)
+  t.same(
+    attributes.others.map(({ type, flags, value }) => [type, flags, toHex(value)]),
+    [
+      [22, 0xe0, '0001000010'],
+      [40, 0xc0, '630001ff'],
+    ],
+  )
+})
+
+t.test('any number of attributes', async (t) => {
+  let hex = ''
+  for (let type = 0; type < 256; type++) {
+    if (type > 40 && type !== 128) hex += `c0${type.toString(16).padStart(2, '0')}00`
+  }
+  const { attributes, fault } = decode(`${BASE}${hex}`)
+  t.equal(fault, null)
+  t.equal(attributes.others.length, 214)
+  const repeated = decode(`${BASE}${'c06300'.repeat(300)}`)
+  t.equal(repeated.faults.length, 299)
+  t.match(repeated.fault, { approach: 'attribute-discard', attribute: 99 })
+})
+
+t.test('AS_SETs are told, in AS4_PATH too', async (t) => {
+  t.equal(decode('4002060101 0000fde9').asSets, true)
+  t.equal(decode('4002060401 0000fde9').asSets, true)
+  t.equal(decode('4002060201 0000fde9').asSets, false)
+  const old = { as4: false, ebgp: false }
+  // AS4_PATH is longer than AS_PATH and not used: it was sent all the same.
+  t.equal(decode('4002040201fde9 c0110c0102 00010000 00010001 ', old).asSets, false, 'malformed: discarded')
+  t.equal(decode('4002040201fde9 c01110 0201 00010000 0102 00010000 00010001', old).asSets, true)
 })
 
 t.test('MP attributes in the block are left out', async (t) => {

@@ -12,8 +12,15 @@ export interface SimpleParts {
   readonly faulty: boolean
 }
 
+/** Next hop and NLRI of a family that is not used, as far as they are there. */
+function unusedReach(value: Uint8Array): [string, string] {
+  const length = value[3] ?? 0
+  const all = toHex(value)
+  return value.length < 5 + length ? ['', all.slice(8)] : [all.slice(8, 8 + length * 2), all.slice(10 + length * 2)]
+}
+
 /** The parts as hex, or the NOTIFICATION as `code/subcode`. */
-export function splitUpdateSimply(message: Uint8Array): SimpleParts | string {
+export function splitUpdateSimply(message: Uint8Array, families: readonly number[] = [1, 2]): SimpleParts | string {
   const reader = new Reader(message, 19)
   let withdrawn: Uint8Array
   let attributes: Uint8Array
@@ -54,6 +61,10 @@ export function splitUpdateSimply(message: Uint8Array): SimpleParts | string {
       const safi = field.u8()
       if (type === 15) {
         unreach = [afi, safi, toHex(field.rest())]
+        continue
+      }
+      if (safi !== 1 || !families.includes(afi)) {
+        reach = [afi, safi, ...unusedReach(value)]
         continue
       }
       const nextHop = field.bytes(field.u8())
