@@ -41,7 +41,8 @@ t.test('a neighbour that is shut down, and a stop in the middle of OPENs', async
 })
 
 t.test('a reset in the middle of each kind of message', async (t) => {
-  const daemon = await runningDaemon(t, CONFIG)
+  // The same address again and again, which damping would make wait.
+  const daemon = await runningDaemon(t, { ...CONFIG, neighbors: [{ ...CONFIG.neighbors[0], damping: false }] })
   const friend = await friendOf(t, daemon)
   const messages = [
     open(),

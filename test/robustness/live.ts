@@ -203,6 +203,7 @@ class LiveWorld {
       address: Uint8Array.of(127, 66, 0, number),
       as4,
       weight: 0,
+      addPathReceive: 0,
       allowOwnAs: 0,
       importPolicy: null,
     })
