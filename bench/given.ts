@@ -191,6 +191,7 @@ export const CLIENT_OPTIONS: ExporterOptions = Object.freeze({
   clusterId: ROUTER_ID,
   as4: true,
   maxMessageOctets: 4096,
+  sendPaths: 0,
   selfNextHop: Uint8Array.of(10, 0, 0, 1),
   sharedSubnet: null,
   nextHopSelf: false,

@@ -164,6 +164,8 @@ export class PeerRoutes implements PeerEvents<Peer> {
       clusterId: config.reflector?.clusterId ?? config.routerId,
       as4: negotiated.as4,
       maxMessageOctets: negotiated.maxMessageOctets,
+      // What the session has negotiated, not what a reload says: with identifiers or without is one for all of a session.
+      sendPaths: (negotiated.addPathSend & (1 << family)) === 0 ? 0 : Math.max(1, neighbor.addPath[family]!.sendPaths),
       selfNextHop: peer.localAddress === null ? null : selfNextHop(peer.localAddress, family),
       sharedSubnet:
         neighbor.ebgp && !neighbor.nextHopSelf && peer.localAddress !== null

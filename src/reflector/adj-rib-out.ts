@@ -1,16 +1,16 @@
 /**
- * The Adj-RIB-Out of a group (RFC 4271 §3.2): which out set each prefix is announced with, and whose route it is. One for all members: what a single member
- * does not hear are its own routes.
+ * The Adj-RIB-Out of a group (RFC 4271 §3.2): which out set each row (a prefix, with ADD-PATH a path) is announced with, and whose route it is. One for all
+ * members: what a single member does not hear are its own routes.
  *
- * Cost: 8 octets a prefix, and 4 for each slice of prefix ids.
+ * Cost: 8 octets a row, and 4 for each slice of row ids.
  */
 import { grown } from '../rib/chain-index.js'
-import type { PrefixTable } from '../rib/prefix-table.js'
 import type { OutSet, OutSetTable } from './out-set.js'
 import { SLICE_PREFIXES, SLICE_SHIFT } from './prefix-bits.js'
+import type { RowIds } from './row-ids.js'
 
 export class AdjRibOut {
-  readonly #prefixes: PrefixTable
+  readonly #rows: RowIds
   readonly #outSets: OutSetTable
   #set = new Int32Array(1024)
   #source = new Int32Array(1024)
@@ -19,16 +19,16 @@ export class AdjRibOut {
   #count = 0
   #closeFrom = 1
 
-  constructor(prefixes: PrefixTable, outSets: OutSetTable) {
-    this.#prefixes = prefixes
+  constructor(rows: RowIds, outSets: OutSetTable) {
+    this.#rows = rows
     this.#outSets = outSets
   }
 
-  /** Prefixes announced. */
+  /** Rows announced. */
   get count(): number {
     return this.#count
   }
-  /** Prefix ids are below this. */
+  /** Row ids are below this. */
   get end(): number {
     return this.#set.length
   }
@@ -36,67 +36,67 @@ export class AdjRibOut {
     return this.#set.byteLength + this.#source.byteLength + this.#versions.byteLength
   }
 
-  /** Id of the out set, 0 when the prefix is not announced. */
-  setOf(prefix: number): number {
-    return this.#set[prefix] ?? 0
+  /** Id of the out set, 0 when the row is not announced. */
+  setOf(row: number): number {
+    return this.#set[row] ?? 0
   }
   /** Index of the source whose route is announced; meaningful while setOf() is not 0. */
-  sourceOf(prefix: number): number {
-    return this.#source[prefix] ?? 0
+  sourceOf(row: number): number {
+    return this.#source[row] ?? 0
   }
   versionOf(slice: number): number {
     return this.#versions[slice] ?? 0
   }
 
-  /** Makes the columns long enough for all prefix ids. */
+  /** Makes the columns long enough for all row ids. */
   reserve(): void {
-    const { capacity } = this.#prefixes
+    const { capacity } = this.#rows
     if (capacity <= this.#set.length) return
     this.#set = grown(this.#set, capacity)
     this.#source = grown(this.#source, capacity)
     this.#versions = grown(this.#versions, Math.ceil(this.#set.length / SLICE_PREFIXES) + 1)
   }
 
-  announce(prefix: number, out: OutSet, source: number): void {
-    const old = this.#set[prefix]!
+  announce(row: number, out: OutSet, source: number): void {
+    const old = this.#set[row]!
     out.refs++
     if (old === 0) {
-      this.#prefixes.retain(prefix)
+      this.#rows.retain(row)
       this.#count++
     } else {
       this.#outSets.release(this.#outSets.get(old))
     }
-    this.#set[prefix] = out.id
-    this.#source[prefix] = source
-    this.#versions[prefix >>> SLICE_SHIFT]!++
+    this.#set[row] = out.id
+    this.#source[row] = source
+    this.#versions[row >>> SLICE_SHIFT]!++
   }
 
-  /** The prefix is announced no more; the use of its id goes over to the caller. */
-  withdraw(prefix: number): void {
-    this.#outSets.release(this.#outSets.get(this.#set[prefix]!))
-    this.#set[prefix] = 0
+  /** The row is announced no more; the use of its id goes over to the caller. */
+  withdraw(row: number): void {
+    this.#outSets.release(this.#outSets.get(this.#set[row]!))
+    this.#set[row] = 0
     this.#count--
-    this.#versions[prefix >>> SLICE_SHIFT]!++
+    this.#versions[row >>> SLICE_SHIFT]!++
   }
 
-  /** How many prefixes are announced from each source. */
+  /** How many rows are announced from each source. */
   countsBySource(): Map<number, number> {
     const counts = new Map<number, number>()
-    for (let prefix = 1; prefix < this.#set.length; prefix++) {
-      if (this.#set[prefix] === 0) continue
-      const source = this.#source[prefix]!
+    for (let row = 1; row < this.#set.length; row++) {
+      if (this.#set[row] === 0) continue
+      const source = this.#source[row]!
       counts.set(source, (counts.get(source) ?? 0) + 1)
     }
     return counts
   }
 
-  /** Gives back the prefix ids of up to `limit` columns. True when that was all. */
+  /** Gives back the row ids of up to `limit` columns. True when that was all. */
   closeSlice(limit: number): boolean {
     const end = Math.min(this.#set.length, this.#closeFrom + limit)
     for (; this.#closeFrom < end; this.#closeFrom++) {
       if (this.#set[this.#closeFrom] === 0) continue
       this.#set[this.#closeFrom] = 0
-      this.#prefixes.release(this.#closeFrom)
+      this.#rows.release(this.#closeFrom)
     }
     return end === this.#set.length
   }

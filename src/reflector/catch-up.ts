@@ -11,7 +11,7 @@ import type { PackedSlab, UpdatePacker } from './update-packer.js'
 
 interface CachedSlice {
   readonly version: number
-  /** Prefixes announced in it. */
+  /** Rows announced in it. */
   readonly present: number
   readonly slabs: readonly PackedSlab[]
 }
@@ -41,9 +41,9 @@ export class CatchUp {
     const count = member.bits.takeSlice(slice, ids)
     let announced = 0
     for (let i = 0; i < count; i++) {
-      const prefix = ids[i]!
-      if (table.setOf(prefix) !== 0 && table.sourceOf(prefix) !== member.source) ids[announced++] = prefix
-      else this.#packer.withdraw(prefix)
+      const row = ids[i]!
+      if (table.setOf(row) !== 0 && table.sourceOf(row) !== member.source) ids[announced++] = row
+      else this.#packer.withdraw(row)
     }
     for (const slab of this.#packer.take()) out.addSlab(slab, member.source)
     if (announced === 0) return
@@ -64,9 +64,9 @@ export class CatchUp {
       const start = slice * SLICE_PREFIXES
       const end = Math.min(this.#table.end, start + SLICE_PREFIXES)
       let present = 0
-      for (let prefix = start; prefix < end; prefix++) if (this.#table.setOf(prefix) !== 0) present++
+      for (let row = start; row < end; row++) if (this.#table.setOf(row) !== 0) present++
       if (wanted * 2 < present) return null
-      for (let prefix = start; prefix < end; prefix++) if (this.#table.setOf(prefix) !== 0) this.#pack(prefix)
+      for (let row = start; row < end; row++) if (this.#table.setOf(row) !== 0) this.#pack(row)
       cached = { version, present, slabs: this.#packer.take() }
       this.#cache.delete(slice)
       this.#cache.set(slice, cached)
@@ -75,8 +75,8 @@ export class CatchUp {
     return wanted * 2 < cached.present ? null : cached.slabs
   }
 
-  #pack(prefix: number): void {
-    this.#packer.announce(prefix, this.#outSets.get(this.#table.setOf(prefix)), this.#table.sourceOf(prefix))
+  #pack(row: number): void {
+    this.#packer.announce(row, this.#outSets.get(this.#table.setOf(row)), this.#table.sourceOf(row))
   }
 }
 

@@ -18,6 +18,8 @@ export interface ExporterOptions extends ExportRules {
   readonly family: Family
   readonly as4: boolean
   readonly maxMessageOctets: number
+  /** ADD-PATH (RFC 7911): how many paths of a prefix are sent, ADD_PATH_ALL for all; 0 without it: the winner. */
+  readonly sendPaths: number
   /** null: everything goes out; 'none': nothing, external peers without policy (RFC 8212). */
   readonly exportPolicy: CompiledPolicy | 'none' | null
 }
@@ -182,7 +184,8 @@ export class Exporter {
   /** One prefix of full length fits beside the attributes into a message. */
   #fits(attributeOctets: number, nextHopOctets: number): boolean {
     const mpReach = nextHopOctets === 0 ? 0 : 9 + nextHopOctets
-    const longest = this.options.family === Family.IPV4_UNICAST ? 5 : 17
+    const pathId = this.options.sendPaths > 0 ? 4 : 0
+    const longest = pathId + (this.options.family === Family.IPV4_UNICAST ? 5 : 17)
     return HEADER_OCTETS + 4 + attributeOctets + mpReach + longest <= this.options.maxMessageOctets
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Prefix ids that a group does not announce any more but that may stand in its log or in the bit set of a member behind: they are not reused before.
- * A prefix stands here once, however often it comes and goes, so that a member that takes nothing does not make the group remember without end.
+ * Row ids (of prefixes, with ADD-PATH of paths) that a group does not announce any more but that may stand in its log or in the bit set of a member behind: they are not reused before.
+ * A row stands here once, however often it comes and goes, so that a member that takes nothing does not make the group remember without end.
  */
-import type { PrefixTable } from '../rib/prefix-table.js'
+import type { RowIds } from './row-ids.js'
 
 interface Kept {
   readonly prefix: number
@@ -13,13 +13,13 @@ interface Kept {
 }
 
 export class PrefixLimbo {
-  readonly #prefixes: PrefixTable
+  readonly #rows: Pick<RowIds, 'release'>
   readonly #known = new Map<number, Kept>()
   #queue: Kept[] = []
   #from = 0
 
-  constructor(prefixes: PrefixTable) {
-    this.#prefixes = prefixes
+  constructor(rows: Pick<RowIds, 'release'>) {
+    this.#rows = rows
   }
 
   get size(): number {
@@ -34,7 +34,7 @@ export class PrefixLimbo {
   keep(prefix: number, sequence: number): void {
     const known = this.#known.get(prefix)
     if (known !== undefined) {
-      this.#prefixes.release(prefix)
+      this.#rows.release(prefix)
       known.late ||= sequence > known.sequence
       known.sequence = Math.max(known.sequence, sequence)
       return
@@ -59,7 +59,7 @@ export class PrefixLimbo {
         this.#queue.push(kept)
       } else {
         this.#known.delete(kept.prefix)
-        this.#prefixes.release(kept.prefix)
+        this.#rows.release(kept.prefix)
       }
       this.#from++
     }

@@ -138,6 +138,7 @@ export function groupKey(options: ExporterOptions): string {
     `cluster=${options.clusterId}`,
     `as4=${options.as4}`,
     `max=${options.maxMessageOctets}`,
+    `paths=${options.sendPaths}`,
     `self=${options.selfNextHop === null ? '-' : Buffer.from(options.selfNextHop).toString('hex')}`,
     `subnet=${options.sharedSubnet === null ? '-' : `${Buffer.from(options.sharedSubnet.address).toString('hex')}/${options.sharedSubnet.length}`}`,
     `nextHopSelf=${options.nextHopSelf}`,

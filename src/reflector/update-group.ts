@@ -6,12 +6,16 @@
  * memory. A member that joins, asks for a refresh, or is too slow for the log is *behind*: a bit set names the prefixes whose present state it still has to
  * hear, and slices of 1024 prefix ids are encoded for it from the table, shared with the other members that need the same slice.
  *
- * Cost: 8 octets a prefix and group, the log up to GroupLimits.logOctets, and a bit per prefix for each member behind.
+ * With ADD-PATH (RFC 7911) the rows of all this are paths instead of prefixes, and a changed prefix stands for its paths (add-path-rows.ts). The source of a
+ * path never changes, so nobody needs a withdrawal of its own there.
+ *
+ * Cost: 8 octets a row and group, the log up to GroupLimits.logOctets, and a bit per row for each member behind.
  */
 import type { Family } from '../net/family.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
 import type { FamilyTables } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
+import { AddPathRows } from './add-path-rows.js'
 import { AdjRibOut } from './adj-rib-out.js'
 import { CatchUp } from './catch-up.js'
 import { Exporter, type ExporterOptions } from './exporter.js'
@@ -20,6 +24,7 @@ import { type OutSet, OutSetTable } from './out-set.js'
 import { Outgoing } from './outgoing.js'
 import { PrefixBits, SLICE_PREFIXES } from './prefix-bits.js'
 import { PrefixLimbo } from './prefix-limbo.js'
+import { PathRowIds, type RowIds } from './row-ids.js'
 import { UpdateLog } from './update-log.js'
 import { endOfRibMessage, UpdatePacker } from './update-packer.js'
 
@@ -53,6 +58,9 @@ export class UpdateGroup {
   /** For what is not in the log: targeted withdrawals, and members behind. */
   readonly #sidePacker: UpdatePacker
   readonly #sliceIds = new Int32Array(SLICE_PREFIXES)
+  readonly #rows: RowIds
+  /** With ADD-PATH, else null. */
+  readonly #addPath: AddPathRows | null
   readonly #table: AdjRibOut
   readonly #catchUpWith: CatchUp
   #behind = 0
@@ -81,24 +89,29 @@ export class UpdateGroup {
     this.#limits = limits
     this.outSets = new OutSetTable(seed)
     this.exporter = new Exporter(options, context.store, this.outSets)
-    const { prefixes } = context.tables
-    this.#limbo = new PrefixLimbo(prefixes)
-    this.#packer = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
-    this.#sidePacker = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets)
-    this.#table = new AdjRibOut(prefixes, this.outSets)
+    const { tables, store, source } = context
+    const { prefixes } = tables
+    const paths = options.sendPaths > 0 ? tables.paths : null
+    this.#rows = paths === null ? prefixes : new PathRowIds(paths, prefixes)
+    this.#addPath = paths === null ? null : new AddPathRows(tables, store, source, this.exporter, options.sendPaths)
+    this.#limbo = new PrefixLimbo(this.#rows)
+    this.#packer = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets, paths)
+    this.#sidePacker = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets, paths)
+    this.#table = new AdjRibOut(this.#rows, this.outSets)
     this.#catchUpWith = new CatchUp(this.#table, this.outSets, this.#sidePacker)
   }
 
   get family(): Family {
     return this.exporter.options.family
   }
-  /** Prefixes that the group announces. */
+  /** Prefixes that the group announces, with ADD-PATH paths. */
   get prefixCount(): number {
     return this.#table.count
   }
   /** Octets of its columns and of its sets and messages; members behind and buffers of a fixed size come on top. */
   get arrayOctets(): number {
-    return this.#table.arrayOctets + this.outSets.arrayOctets + this.log.octets
+    const addPath = this.#addPath === null ? 0 : this.#addPath.arrayOctets
+    return this.#table.arrayOctets + addPath + this.outSets.arrayOctets + this.log.octets
   }
   get behindCount(): number {
     return this.#behind
@@ -111,17 +124,28 @@ export class UpdateGroup {
     return this.#loadFrom !== -1 || this.#limboDue
   }
 
-  /** The out set announced for a prefix, null for none. */
-  sent(prefix: number): OutSet | null {
-    const id = this.#table.setOf(prefix)
+  /** The rows announced for a prefix: itself, with ADD-PATH its paths. */
+  sentRows(prefix: number): readonly number[] {
+    if (this.#addPath === null) return this.#table.setOf(prefix) === 0 ? NO_ROWS : [prefix]
+    const rows: number[] = []
+    for (let path = this.#addPath.first(prefix); path !== 0; path = this.#addPath.next(path)) rows.push(path)
+    return rows
+  }
+  /** The out set that a row is announced with, null where it is not. */
+  sent(row: number): OutSet | null {
+    const id = this.#table.setOf(row)
     return id === 0 ? null : this.outSets.get(id)
   }
   /** Index of the source whose route is announced; meaningful while sent() is not null. */
-  sentSource(prefix: number): number {
-    return this.#table.sourceOf(prefix)
+  sentSource(row: number): number {
+    return this.#table.sourceOf(row)
+  }
+  /** Rows are paths, and their ids go out with them. */
+  get sendsPathIds(): boolean {
+    return this.#addPath !== null
   }
 
-  /** How many prefixes are announced from each source: a member has heard all but its own. */
+  /** How many rows are announced from each source: a member has heard all but its own. */
   countsBySource(): Map<number, number> {
     return this.#table.countsBySource()
   }
@@ -172,15 +196,14 @@ export class UpdateGroup {
   #heardIn(from: UpdateGroup): PrefixBits {
     const known = this.#adoption
     if (known !== null && known.from === from.id && known.changes === from.#changes) return known.heard
-    const { prefixes } = this.#context.tables
     const heard = new PrefixBits()
-    const mark = (prefix: number): void => {
-      heard.add(prefix)
-      prefixes.retain(prefix)
-      this.#limbo.keep(prefix, this.log.head - 1)
+    const mark = (row: number): void => {
+      heard.add(row)
+      this.#rows.retain(row)
+      this.#limbo.keep(row, this.log.head - 1)
     }
-    for (let prefix = 1; prefix < from.#table.end; prefix++) if (from.#table.setOf(prefix) !== 0) mark(prefix)
-    for (const prefix of from.#limbo.prefixes()) mark(prefix)
+    for (let row = 1; row < from.#table.end; row++) if (from.#table.setOf(row) !== 0) mark(row)
+    for (const row of from.#limbo.prefixes()) mark(row)
     this.#changes++
     this.#adoption = { from: from.id, changes: from.#changes, heard }
     return heard
@@ -201,7 +224,11 @@ export class UpdateGroup {
     for (let prefix = this.#loadFrom; prefix < end; prefix++) {
       // A dirty one comes with its new winner anyway; its old one may be gone.
       if (dirty.has(prefix)) continue
-      if (paths.best[prefix] !== 0 || this.#table.setOf(prefix) !== 0) this.#sliceIds[count++] = prefix
+      const { first, announced } =
+        this.#addPath === null
+          ? { first: paths.best[prefix], announced: this.#table.setOf(prefix) }
+          : { first: paths.firstOfPrefix[prefix], announced: this.#addPath.first(prefix) }
+      if (first !== 0 || announced !== 0) this.#sliceIds[count++] = prefix
     }
     this.#loadFrom = end >= prefixes.end ? -1 : end
     this.change(this.#sliceIds, count)
@@ -210,12 +237,21 @@ export class UpdateGroup {
 
   /** The winners of these prefixes may have changed. */
   change(ids: Int32Array, count: number): void {
-    const { tables, store, source: sourceOf } = this.#context
-    const { paths, prefixes } = tables
     this.#changes++
     this.#table.reserve()
     const targeted = new Map<number, number[]>()
     const follows = this.members.size > this.#behind
+    if (this.#addPath !== null) this.#changePaths(this.#addPath, ids, count, follows)
+    else this.#changeWinners(ids, count, follows, targeted)
+    if (follows) this.#append(targeted)
+    else this.#releaseLimbo()
+    if (this.#behind > 0)
+      for (const member of this.members.values()) if (member.state === 'behind') this.#context.wake(this, member)
+  }
+
+  #changeWinners(ids: Int32Array, count: number, follows: boolean, targeted: Map<number, number[]>): void {
+    const { tables, store, source: sourceOf } = this.#context
+    const { paths, prefixes } = tables
     for (let i = 0; i < count; i++) {
       const prefix = ids[i]!
       const best = paths.best[prefix]!
@@ -241,10 +277,21 @@ export class UpdateGroup {
         else list.push(prefix)
       }
     }
-    if (follows) this.#append(targeted)
-    else this.#releaseLimbo()
-    if (this.#behind > 0)
-      for (const member of this.members.values()) if (member.state === 'behind') this.#context.wake(this, member)
+  }
+
+  #changePaths(addPath: AddPathRows, ids: Int32Array, count: number, follows: boolean): void {
+    const { paths } = this.#context.tables
+    addPath.reserve()
+    for (let i = 0; i < count; i++) {
+      addPath.select(ids[i]!)
+      for (const path of addPath.gone) this.#withdraw(path, follows)
+      for (let at = 0; at < addPath.paths.length; at++) {
+        const path = addPath.paths[at]!
+        const out = addPath.outs[at]!
+        const oldId = this.#table.setOf(path)
+        if (oldId !== out.id) this.#announce(path, oldId, out, paths.source[path]!, follows)
+      }
+    }
   }
 
   /** Gives a member what its socket can take. Called when woken. */
@@ -263,35 +310,35 @@ export class UpdateGroup {
     return true
   }
 
-  #withdraw(prefix: number, follows: boolean): void {
-    this.#table.withdraw(prefix)
-    // The use that the table had of the prefix id goes over to the limbo.
+  #withdraw(row: number, follows: boolean): void {
+    this.#table.withdraw(row)
+    // The use that the table had of the row's id goes over to the limbo.
     if (follows) {
-      this.#limboOfBatch.push(prefix)
-      this.#packer.withdraw(prefix)
+      this.#limboOfBatch.push(row)
+      this.#packer.withdraw(row)
     } else {
-      this.#limbo.keep(prefix, this.log.head - 1)
+      this.#limbo.keep(row, this.log.head - 1)
     }
-    if (this.#behind > 0) this.#markChanged(prefix, -1)
+    if (this.#behind > 0) this.#markChanged(row, this.#addPath === null ? -1 : this.#table.sourceOf(row))
   }
 
-  #announce(prefix: number, oldId: number, out: OutSet, source: number, follows: boolean): void {
-    this.#table.announce(prefix, out, source)
-    if (follows) this.#packer.announce(prefix, out, source)
-    if (this.#behind > 0) this.#markChanged(prefix, oldId === 0 ? source : -1)
+  #announce(row: number, oldId: number, out: OutSet, source: number, follows: boolean): void {
+    this.#table.announce(row, out, source)
+    if (follows) this.#packer.announce(row, out, source)
+    if (this.#behind > 0) this.#markChanged(row, oldId === 0 || this.#addPath !== null ? source : -1)
   }
 
-  /** Members behind have to hear of a prefix; `except` is a source that never heard of it and need not. */
-  #markChanged(prefix: number, except: number): void {
+  /** Members behind have to hear of a row; `except` is a source that never heard of it and need not. */
+  #markChanged(row: number, except: number): void {
     for (const member of this.members.values())
-      if (member.state === 'behind' && member.source !== except) member.bits.add(prefix)
+      if (member.state === 'behind' && member.source !== except) member.bits.add(row)
   }
 
   /** A member is to hear everything but its own routes. */
   #markTable(member: Member): void {
     const table = this.#table
-    for (let prefix = 1; prefix < table.end; prefix++) {
-      if (table.setOf(prefix) !== 0 && table.sourceOf(prefix) !== member.source) member.bits.add(prefix)
+    for (let row = 1; row < table.end; row++) {
+      if (table.setOf(row) !== 0 && table.sourceOf(row) !== member.source) member.bits.add(row)
     }
   }
 
@@ -305,7 +352,7 @@ export class UpdateGroup {
       this.log.append(slab, first ? withdrawals : NONE_TARGETED, readers)
       first = false
     }
-    for (const prefix of this.#limboOfBatch) this.#limbo.keep(prefix, this.log.head - 1)
+    for (const row of this.#limboOfBatch) this.#limbo.keep(row, this.log.head - 1)
     this.#limboOfBatch.length = 0
     while (this.log.octets > this.#limits.logOctets && this.#dropSlowest()) {}
     for (const member of this.members.values()) if (member.state === 'following') this.#context.wake(this, member)
@@ -341,7 +388,7 @@ export class UpdateGroup {
     this.#passReading(member)
     for (let sequence = member.position; sequence < this.log.head; sequence++) {
       const entry = this.log.entry(sequence)
-      for (const prefix of entry.prefixes) member.bits.add(prefix)
+      for (const row of entry.prefixes) member.bits.add(row)
     }
     const from = member.position
     const to = this.log.head
@@ -446,4 +493,5 @@ function oldestHeld(member: Member): number {
 
 /** Encoded for one member before the next one has its turn: a few milliseconds. */
 const SLICES_AT_ONCE = 4
+const NO_ROWS: readonly number[] = []
 const NONE_TARGETED: ReadonlyMap<number, Uint8Array> = new Map()

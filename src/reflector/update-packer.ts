@@ -4,6 +4,7 @@
  */
 import { HEADER_OCTETS, MessageType } from '../bgp/message/message.js'
 import { Family, familyRow } from '../net/family.js'
+import type { PathTable } from '../rib/path-table.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
 import type { OutSet, OutSetTable } from './out-set.js'
 
@@ -12,7 +13,7 @@ export interface PackedSlab {
   readonly octets: Uint8Array
   /** Source index → where its own announcements lie. */
   readonly ranges: ReadonlyMap<number, SourceRange>
-  /** Prefix ids that the slab speaks of. */
+  /** Rows that the slab speaks of: prefix ids, with ADD-PATH path ids. */
   readonly prefixes: Int32Array
   /** UPDATE messages in it. */
   readonly messages: number
@@ -27,12 +28,14 @@ export class UpdatePacker {
   readonly #family: Family
   readonly #prefixes: PrefixTable
   readonly #outSets: OutSetTable
+  /** With ADD-PATH: rows are paths, and each NLRI has the id in front (RFC 7911 §3). Without, rows are prefixes. */
+  readonly #paths: PathTable | null
   readonly #limit: number
   readonly #afi: number
   readonly #safi: number
   // The batch: withdrawals, and announcements as chains of items in buckets.
   #withdrawn: number[] = []
-  #itemPrefix = new Int32Array(4096)
+  #itemRow = new Int32Array(4096)
   #itemNext = new Int32Array(4096)
   #items = 0
   #bucketSet: OutSet[] = []
@@ -51,7 +54,14 @@ export class UpdatePacker {
   #done: PackedSlab[] = []
   #stamp = ++stamps
 
-  constructor(family: Family, prefixes: PrefixTable, outSets: OutSetTable, maxMessageOctets: number) {
+  constructor(
+    family: Family,
+    prefixes: PrefixTable,
+    outSets: OutSetTable,
+    maxMessageOctets: number,
+    paths: PathTable | null = null,
+  ) {
+    this.#paths = paths
     this.#family = family
     this.#prefixes = prefixes
     this.#outSets = outSets
@@ -60,21 +70,34 @@ export class UpdatePacker {
     this.#safi = familyRow(family).safi
   }
 
-  withdraw(prefix: number): void {
-    this.#withdrawn.push(prefix)
-    this.#estimate += this.#prefixes.nlriOctets(prefix)
+  withdraw(row: number): void {
+    this.#withdrawn.push(row)
+    this.#estimate += this.#nlriOctets(row)
   }
 
-  announce(prefix: number, set: OutSet, source: number): void {
+  announce(row: number, set: OutSet, source: number): void {
     const bucket = this.#bucketFor(set, source)
-    if (this.#items === this.#itemPrefix.length) this.#growItems()
+    if (this.#items === this.#itemRow.length) this.#growItems()
     const item = this.#items++
-    this.#itemPrefix[item] = prefix
+    this.#itemRow[item] = row
     this.#itemNext[item] = -1
     if (this.#bucketHead[bucket] === -1) this.#bucketHead[bucket] = item
     else this.#itemNext[this.#bucketTail[bucket]!] = item
     this.#bucketTail[bucket] = item
-    this.#estimate += this.#prefixes.nlriOctets(prefix)
+    this.#estimate += this.#nlriOctets(row)
+  }
+
+  #nlriOctets(row: number): number {
+    const paths = this.#paths
+    return paths === null ? this.#prefixes.nlriOctets(row) : 4 + this.#prefixes.nlriOctets(paths.prefix[row]!)
+  }
+
+  #writeRow(row: number, at: number): number {
+    const paths = this.#paths
+    if (paths === null) return this.#prefixes.writeNlri(row, this.#slab, at)
+    writeU16(this.#slab, at, row >>> 16)
+    writeU16(this.#slab, at + 2, row)
+    return this.#prefixes.writeNlri(paths.prefix[row]!, this.#slab, at + 4)
   }
 
   get isEmpty(): boolean {
@@ -140,7 +163,7 @@ export class UpdatePacker {
   #chainOctets(item: number, limit: number): number {
     let octets = 0
     for (let at = item; at !== -1 && octets < limit; at = this.#itemNext[at]!)
-      octets += this.#prefixes.nlriOctets(this.#itemPrefix[at]!)
+      octets += this.#nlriOctets(this.#itemRow[at]!)
     return Math.min(octets, limit)
   }
 
@@ -186,14 +209,14 @@ export class UpdatePacker {
     return item
   }
 
-  /** Writes prefixes from `item` on until the message is full (`behind` octets follow them). Returns the first that is left, -1 for none. */
+  /** Writes NLRI from `item` on until the message is full (`behind` octets follow them). Returns the first that is left, -1 for none. */
   #writeNlri(item: number, start: number, at: number, behind = 0): number {
     const end = start + this.#limit - behind
     while (item !== -1) {
-      const prefix = this.#itemPrefix[item]!
-      if (at + this.#prefixes.nlriOctets(prefix) > end) break
-      at = this.#prefixes.writeNlri(prefix, this.#slab, at)
-      this.#spoken.push(prefix)
+      const row = this.#itemRow[item]!
+      if (at + this.#nlriOctets(row) > end) break
+      at = this.#writeRow(row, at)
+      this.#spoken.push(row)
       item = this.#itemNext[item]!
     }
     this.#at = at
@@ -205,7 +228,7 @@ export class UpdatePacker {
     while (next < this.#withdrawn.length) {
       let octets = WITHDRAW_OVERHEAD
       for (let i = next; i < this.#withdrawn.length && octets < this.#limit; i++)
-        octets += this.#prefixes.nlriOctets(this.#withdrawn[i]!)
+        octets += this.#nlriOctets(this.#withdrawn[i]!)
       this.#reserve(Math.min(this.#limit, octets))
       next = this.#family === Family.IPV4_UNICAST ? this.#writeWithdrawnIpv4(next) : this.#writeMpUnreach(next)
       this.#messages++
@@ -248,10 +271,10 @@ export class UpdatePacker {
   #writeWithdrawn(from: number, at: number, end: number): number {
     let next = from
     for (; next < this.#withdrawn.length; next++) {
-      const prefix = this.#withdrawn[next]!
-      if (at + this.#prefixes.nlriOctets(prefix) > end) break
-      at = this.#prefixes.writeNlri(prefix, this.#slab, at)
-      this.#spoken.push(prefix)
+      const row = this.#withdrawn[next]!
+      if (at + this.#nlriOctets(row) > end) break
+      at = this.#writeRow(row, at)
+      this.#spoken.push(row)
     }
     this.#at = at
     return next
@@ -287,9 +310,9 @@ export class UpdatePacker {
   }
 
   #growItems(): void {
-    const prefixes = new Int32Array(this.#itemPrefix.length * 2)
-    prefixes.set(this.#itemPrefix)
-    this.#itemPrefix = prefixes
+    const rows = new Int32Array(this.#itemRow.length * 2)
+    rows.set(this.#itemRow)
+    this.#itemRow = rows
     const next = new Int32Array(this.#itemNext.length * 2)
     next.set(this.#itemNext)
     this.#itemNext = next

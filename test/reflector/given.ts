@@ -38,6 +38,7 @@ export function exporterOptions(given: Partial<ExporterOptions> = {}): ExporterO
     clusterId: ROUTER_ID,
     as4: true,
     maxMessageOctets: 4096,
+    sendPaths: 0,
     selfNextHop: Uint8Array.from([10, 0, 0, 1]),
     sharedSubnet: null,
     nextHopSelf: false,

@@ -17,6 +17,7 @@ const OTHER: { readonly [Option in keyof Required<ExporterOptions>]: readonly Ex
   clusterId: [0, 0xffffffff],
   as4: [false],
   maxMessageOctets: [65535],
+  sendPaths: [1, 2, 255],
   selfNextHop: [null, Uint8Array.from([10, 0, 0, 2]), new Uint8Array(16)],
   sharedSubnet: [
     { address: Uint8Array.from([10, 0, 0, 0]), length: 24 },

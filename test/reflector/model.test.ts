@@ -1,6 +1,7 @@
 /**
  * The model test of the update groups: random announcements, withdrawals, losses, returns, route refreshes, stalls of sockets and changes of group for peers
- * of three kinds and two families; own routes, 2-octet peers, export policies that read prefix and source, two message limits. After every quiet point the decoded stream of each peer equals a naive Adj-RIB-Out of its own.
+ * of three kinds and two families; own routes, 2-octet peers, export policies that read prefix and source, two message limits, ADD-PATH in either direction
+ * with all paths or the best two. After every quiet point the decoded stream of each peer equals a naive Adj-RIB-Out of its own.
  */
 import t from 'tap'
 import { encodeSegments } from '../../src/bgp/attributes/as-path.js'
@@ -17,7 +18,7 @@ import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
 import { Rib } from '../../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../../src/rib/source.js'
 import { policy, prefixMatch } from '../rib/given.js'
-import { type NaivePeer, type NaiveWinner, naiveAdjRibOut, naiveWinners } from '../support/naive-rib.js'
+import { type NaivePeer, type NaiveWinner, naiveAdjRibOut, naiveRanking } from '../support/naive-rib.js'
 import { announceBytes, Receiver, withdrawBytes } from '../support/update-bytes.js'
 
 const ASN = 65000
@@ -36,9 +37,13 @@ function randomFrom(seed: number): (limit: number) => number {
 }
 
 class FakeSocket implements MemberLink {
-  readonly receiver = new Receiver()
+  readonly receiver: Receiver
   stalled = false
   readonly #queue: { chunk: Uint8Array; taken: (() => void) | null }[] = []
+
+  constructor(addPath: number) {
+    this.receiver = new Receiver(addPath)
+  }
 
   send(chunks: readonly Uint8Array[], taken: () => void): void {
     chunks.forEach((chunk, at) => {
@@ -64,6 +69,8 @@ interface Peer extends NaivePeer {
   source: RibSource | null
   socket: FakeSocket | null
   members: GroupMember[]
+  /** `family identifier` → prefix that it was announced for last. */
+  readonly pathIds: Map<string, string>
 }
 
 class World {
@@ -100,6 +107,7 @@ class World {
         source: null,
         socket: null,
         members: [],
+        pathIds: new Map(),
       })
     }
   }
@@ -121,14 +129,15 @@ class World {
   }
 
   options(peer: Peer, family: Family): ExporterOptions {
-    const { as4, maxMessageOctets } = variant(peer.number)
+    const { as4, maxMessageOctets, sendPaths } = variant(peer.number)
     const exportPolicy = hasPolicy(peer.number) ? EXPORT_POLICY : null
-    return { ...this.rules(peer, family), family, as4, maxMessageOctets, exportPolicy }
+    return { ...this.rules(peer, family), family, as4, maxMessageOctets, sendPaths: sendPaths[family]!, exportPolicy }
   }
 
   up(peer: Peer): void {
     if (peer.source !== null) return
-    const socket = new FakeSocket()
+    const { as4, sendPaths, addPathReceive } = variant(peer.number)
+    const socket = new FakeSocket(sendPaths.reduce((bits, paths, family) => bits | (paths > 0 ? 1 << family : 0), 0))
     peer.socket = socket
     peer.source = this.rib.openSource({
       name: `p${peer.number}`,
@@ -137,8 +146,8 @@ class World {
       asn: peer.kind === SourceKind.EBGP ? 65100 + peer.number : ASN,
       localAsn: ASN,
       address: peer.address,
-      as4: variant(peer.number).as4,
-      addPathReceive: 0,
+      as4,
+      addPathReceive,
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,
@@ -146,10 +155,21 @@ class World {
     const own = mark(peer.source.index)
     socket.receiver.onAnnounce = (route, attributes) => {
       if (attributes.includes(own)) this.violation = `peer ${peer.number} was sent its own ${route}`
+      const [prefix, id] = route.split('@') as [string, string?]
+      if (id !== undefined) this.checkPathId(peer, prefix, id)
     }
     peer.members = FAMILIES.map(({ family }) =>
       this.reflector.join(peer.source!.index, `p${peer.number}`, this.options(peer, family), socket),
     )
+  }
+
+  /** An identifier names a path of one prefix from its announcement to its withdrawal. */
+  checkPathId(peer: Peer, prefix: string, id: string): void {
+    const key = `${prefix[0]} ${id}`
+    const known = peer.pathIds.get(key)
+    if (known !== undefined && known !== prefix && peer.socket!.receiver.routes.has(`${known}@${id}`))
+      this.violation = `peer ${peer.number}: identifier ${id} of ${known} announced for ${prefix}`
+    peer.pathIds.set(key, prefix)
   }
 
   down(peer: Peer): void {
@@ -159,13 +179,14 @@ class World {
     peer.source = null
     peer.socket = null
     peer.routes.clear()
+    peer.pathIds.clear()
   }
 
   announce(peer: Peer): void {
     if (peer.source === null) return
     const family = this.random(3) === 0 ? Family.IPV6_UNICAST : Family.IPV4_UNICAST
     const attributes = this.attributes(peer, family)
-    const prefixes = Array.from({ length: 1 + this.random(6) }, () => this.prefix(family))
+    const prefixes = Array.from({ length: 1 + this.random(6) }, () => this.nlriOf(peer, family))
     this.send(peer, announceBytes(prefixes, attributes, variant(peer.number).as4))
     for (const prefix of prefixes) peer.routes.set(`${family} ${prefix}`, attributes)
   }
@@ -173,7 +194,7 @@ class World {
   withdraw(peer: Peer): void {
     if (peer.source === null) return
     const family = this.random(3) === 0 ? Family.IPV6_UNICAST : Family.IPV4_UNICAST
-    const prefixes = Array.from({ length: 1 + this.random(4) }, () => this.prefix(family))
+    const prefixes = Array.from({ length: 1 + this.random(4) }, () => this.nlriOf(peer, family))
     this.send(peer, withdrawBytes(prefixes))
     for (const prefix of prefixes) peer.routes.delete(`${family} ${prefix}`)
   }
@@ -198,6 +219,13 @@ class World {
 
   send(peer: Peer, octets: Uint8Array): void {
     this.input.update(peer.source!, 3, octets, 0, octets.length)
+  }
+
+  /** A prefix, with an identifier where the peer sends them. */
+  nlriOf(peer: Peer, family: Family): string {
+    const prefix = this.prefix(family)
+    if ((variant(peer.number).addPathReceive & (1 << family)) === 0) return prefix
+    return `${prefix}@${[0, 7, 0xffffffff][this.random(3)]}`
   }
 
   prefix(family: Family): string {
@@ -313,15 +341,40 @@ function mark(number: number): string {
   return `fde8${number.toString(16).padStart(4, '0')}`
 }
 
-const PEERS = 14
+const PEERS = 22
 
-/** Two of the peers speak with 2-octet ASNs, two take long messages. */
-function variant(number: number): { readonly as4: boolean; readonly maxMessageOctets: number } {
-  return { as4: number !== 5 && number !== 6, maxMessageOctets: number === 7 || number === 9 ? 65535 : 4096 }
+/** Two of the peers speak with 2-octet ASNs, two take long messages; those from 15 on use ADD-PATH. */
+function variant(number: number): Variant {
+  return {
+    as4: number !== 5 && number !== 6,
+    maxMessageOctets: number === 7 || number === 9 ? 65535 : 4096,
+    ...(ADD_PATH[number] ?? { sendPaths: [0, 0], addPathReceive: 0 }),
+  }
+}
+
+interface Variant {
+  readonly as4: boolean
+  readonly maxMessageOctets: number
+  /** By family: how many paths the peer is sent, 0 without identifiers. */
+  readonly sendPaths: readonly [number, number]
+  /** Bit n: the peer sends identifiers in family n. */
+  readonly addPathReceive: number
+}
+
+/** All, the best two, one direction only, one family only. Their kinds go by the number, as those of the others. */
+const ADD_PATH: Readonly<Record<number, Pick<Variant, 'sendPaths' | 'addPathReceive'>>> = {
+  15: { sendPaths: [255, 255], addPathReceive: 3 },
+  16: { sendPaths: [255, 255], addPathReceive: 0 },
+  17: { sendPaths: [255, 255], addPathReceive: 3 },
+  18: { sendPaths: [2, 2], addPathReceive: 0 },
+  19: { sendPaths: [2, 2], addPathReceive: 3 },
+  20: { sendPaths: [2, 2], addPathReceive: 3 },
+  21: { sendPaths: [255, 0], addPathReceive: 2 },
+  22: { sendPaths: [255, 2], addPathReceive: 1 },
 }
 
 function hasPolicy(number: number): boolean {
-  return number === 8 || number === 11 || number === 12 || number === 13
+  return number === 8 || number === 11 || number === 12 || number === 13 || number === 22
 }
 
 const EXPORT_POLICY = policy(
@@ -354,9 +407,9 @@ function runWorld(run: number): string | null {
   for (let point = 0; point < 12; point++) {
     for (let step = 0; step < 150; step++) world.step()
     world.quiet()
-    const winners = naiveWinners([...world.peers, world.own], SPEAKER)
+    const ranking = naiveRanking([...world.peers, world.own], SPEAKER)
     const wrong =
-      world.violation || world.peers.map((peer) => differences(world, peer, winners)).find((text) => text !== '')
+      world.violation || world.peers.map((peer) => differences(world, peer, ranking)).find((text) => text !== '')
     if (wrong) return `run ${run}, point ${point}: ${wrong}`
   }
   for (const peer of world.peers) world.down(peer)
@@ -376,19 +429,40 @@ function runWorld(run: number): string | null {
     : null
 }
 
-function differences(world: World, peer: Peer, winners: ReadonlyMap<string, NaiveWinner>): string {
+function differences(world: World, peer: Peer, ranking: ReadonlyMap<string, readonly NaiveWinner[]>): string {
   if (peer.socket === null) return ''
-  const { routes, largest, endOfRib } = peer.socket.receiver
-  const expected = naiveAdjRibOut(winners, peer, (family) => world.rules(peer, family), {
-    ...variant(peer.number),
-    accepts: hasPolicy(peer.number) ? accepts : () => true,
-  })
+  const { largest, endOfRib } = peer.socket.receiver
+  const routes = withoutIds(peer.socket.receiver.routes)
+  const { as4, maxMessageOctets, sendPaths } = variant(peer.number)
+  const expected = naiveAdjRibOut(
+    ranking,
+    peer,
+    (family) => world.rules(peer, family),
+    (family) => ({
+      as4,
+      maxMessageOctets,
+      sendPaths: sendPaths[family]!,
+      accepts: hasPolicy(peer.number) ? accepts : () => true,
+    }),
+  )
   const wrong = [...expected].filter(([route, attributes]) => routes.get(route) !== attributes).map(([route]) => route)
   const extra = [...routes.keys()].filter((route) => !expected.has(route))
   if (wrong.length > 0 || extra.length > 0)
     return `peer ${peer.number} (kind ${peer.kind}): missing or wrong ${wrong}, surplus ${extra}`
   if (largest > variant(peer.number).maxMessageOctets) return `a message of ${largest} octets`
   return endOfRib[0] === 1 && endOfRib[1] === 1 ? '' : `End-of-RIB ${endOfRib}`
+}
+
+/** The attributes of all paths of a route, sorted: which identifiers they have is the sender's affair. */
+function withoutIds(routes: ReadonlyMap<string, string>): Map<string, string> {
+  const lists = new Map<string, string[]>()
+  for (const [key, attributes] of routes) {
+    const [route] = key.split('@') as [string]
+    const list = lists.get(route)
+    if (list === undefined) lists.set(route, [attributes])
+    else list.push(attributes)
+  }
+  return new Map([...lists].map(([route, list]) => [route, list.sort().join(', ')]))
 }
 
 t.test(`what each peer has heard equals the naive model (${RUNS} runs)`, async (t) => {

@@ -14,7 +14,7 @@ export interface NaivePeer {
   readonly kind: SourceKind
   readonly bgpId: number
   readonly address: Uint8Array
-  /** `family prefix` → attributes. */
+  /** `family prefix`, with ADD-PATH `family prefix@id` → attributes. */
   readonly routes: Map<string, PathAttributes>
 }
 
@@ -28,9 +28,11 @@ export interface NaiveExport {
   readonly as4: boolean
   readonly maxMessageOctets: number
   readonly accepts: (source: NaivePeer, route: string) => boolean
+  /** ADD-PATH: at most so many paths; 0 without it. */
+  readonly sendPaths: number
 }
 
-const EVERYTHING: NaiveExport = { as4: true, maxMessageOctets: 4096, accepts: () => true }
+const EVERYTHING: NaiveExport = { as4: true, maxMessageOctets: 4096, accepts: () => true, sendPaths: 0 }
 
 function usable(peer: NaivePeer, attributes: PathAttributes, speaker: NaiveSpeaker): boolean {
   if (peer.kind === SourceKind.EBGP || peer.kind === SourceKind.LOCAL) return true
@@ -45,12 +47,14 @@ function better(a: NaiveWinner, b: NaiveWinner, med: boolean): number {
   const keyA = key(a, med)
   const keyB = key(b, med)
   for (let i = 0; i < keyA.length; i++) if (keyA[i] !== keyB[i]) return keyA[i]! - keyB[i]!
-  return Buffer.compare(a.peer.address, b.peer.address)
+  return Buffer.compare(a.peer.address, b.peer.address) || a.pathId - b.pathId
 }
 
 export interface NaiveWinner {
   readonly peer: NaivePeer
   readonly attributes: PathAttributes
+  /** As it was received, 0 without ADD-PATH. */
+  readonly pathId: number
 }
 
 function key({ peer, attributes }: NaiveWinner, med: boolean): number[] {
@@ -66,57 +70,96 @@ function key({ peer, attributes }: NaiveWinner, med: boolean): number[] {
 }
 
 export function naiveWinner(peers: readonly NaivePeer[], route: string, speaker: NaiveSpeaker): NaiveWinner | null {
-  const own = peers.find((peer) => peer.kind === SourceKind.LOCAL && peer.routes.has(route))
-  if (own !== undefined) return { peer: own, attributes: own.routes.get(route)! }
+  return best(candidatesOf(peers, speaker).get(route) ?? [])
+}
+
+function best(candidates: readonly NaiveWinner[]): NaiveWinner | null {
+  const own = candidates.find(({ peer }) => peer.kind === SourceKind.LOCAL)
+  if (own !== undefined) return own
   const byAs = new Map<number, NaiveWinner[]>()
-  for (const peer of peers) {
-    const attributes = peer.routes.get(route)
-    if (attributes === undefined || !usable(peer, attributes, speaker)) continue
-    const as = attributes.asPath!.length === 0 ? 0 : firstAs(attributes.asPath!)
-    byAs.set(as, [...(byAs.get(as) ?? []), { peer, attributes }])
+  for (const candidate of candidates) {
+    const { asPath } = candidate.attributes
+    const as = asPath!.length === 0 ? 0 : firstAs(asPath!)
+    byAs.set(as, [...(byAs.get(as) ?? []), candidate])
   }
   const leaders = [...byAs.values()].map((group) => group.sort((a, b) => better(a, b, true))[0]!)
   return leaders.sort((a, b) => better(a, b, false))[0] ?? null
 }
 
-/** The winners of all routes of these peers. */
-export function naiveWinners(peers: readonly NaivePeer[], speaker: NaiveSpeaker): Map<string, NaiveWinner> {
-  const winners = new Map<string, NaiveWinner>()
-  for (const route of new Set(peers.flatMap((peer) => [...peer.routes.keys()]))) {
-    const winner = naiveWinner(peers, route, speaker)
-    if (winner !== null) winners.set(route, winner)
+/** The usable paths of each route. */
+function candidatesOf(peers: readonly NaivePeer[], speaker: NaiveSpeaker): Map<string, NaiveWinner[]> {
+  const found = new Map<string, NaiveWinner[]>()
+  for (const peer of peers) {
+    for (const [key, attributes] of peer.routes) {
+      if (!usable(peer, attributes, speaker)) continue
+      const [route, id] = key.split('@') as [string, string?]
+      const list = found.get(route)
+      const candidate = { peer, attributes, pathId: Number(id ?? 0) }
+      if (list === undefined) found.set(route, [candidate])
+      else list.push(candidate)
+    }
   }
-  return winners
+  return found
 }
 
-/** `family prefix` → hex of attributes and next hop, all that `target` has to have heard. */
+/** The paths of all routes of these peers, best first: the winner, then the winner of those that are left. */
+export function naiveRanking(peers: readonly NaivePeer[], speaker: NaiveSpeaker): Map<string, NaiveWinner[]> {
+  const ranking = new Map<string, NaiveWinner[]>()
+  for (const [route, candidates] of candidatesOf(peers, speaker)) {
+    const ranked: NaiveWinner[] = []
+    for (let left = candidates, winner = best(left); winner !== null; winner = best(left)) {
+      ranked.push(winner)
+      left = left.filter((candidate) => candidate !== winner)
+    }
+    ranking.set(route, ranked)
+  }
+  return ranking
+}
+
+/** `family prefix` → hex of attributes and next hop, all that `target` has to have heard: one of the winner, with ADD-PATH those of all paths, sorted. */
 export function naiveAdjRibOut(
-  winners: ReadonlyMap<string, NaiveWinner>,
+  ranking: ReadonlyMap<string, readonly NaiveWinner[]>,
   target: NaivePeer,
   rulesOf: (family: Family) => ExportRules,
-  exported: NaiveExport = EVERYTHING,
+  exportedOf: (family: Family) => NaiveExport = () => EVERYTHING,
 ): Map<string, string> {
   const out = new Map<string, string>()
-  for (const [route, winner] of winners) {
-    if (winner.peer === target) continue
-    if (winner.peer.kind === SourceKind.NON_CLIENT && target.kind === SourceKind.NON_CLIENT) continue
-    if (!exported.accepts(winner.peer, route)) continue
+  for (const [route, ranked] of ranking) {
     const family = route.startsWith('0 ') ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
-    const attributes = outgoingAttributes(
-      winner.attributes,
-      { kind: winner.peer.kind, bgpId: winner.peer.bgpId },
-      rulesOf(family),
-      null,
-    )
-    const octets = encodePathAttributes(attributes, {
-      as4: exported.as4,
-      nextHopAttribute: family === Family.IPV4_UNICAST,
-    })
-    if (exported.maxMessageOctets < 19 + 4 + octets.length + (family === Family.IPV4_UNICAST ? 5 : 17 + 25)) continue
-    out.set(
-      route,
-      `${Buffer.from(octets).toString('hex')}${family === Family.IPV4_UNICAST ? '' : ` ${Buffer.from(attributes.nextHop!).toString('hex')}`}`,
-    )
+    const exported = exportedOf(family)
+    const sent: { readonly peer: NaivePeer; readonly text: string }[] = []
+    for (const path of exported.sendPaths === 0 ? ranked.slice(0, 1) : ranked) {
+      const text = encoded(path, route, family, target, rulesOf(family), exported)
+      if (text !== null) sent.push({ peer: path.peer, text })
+    }
+    const texts = sent
+      .slice(0, exported.sendPaths === 0 ? 1 : exported.sendPaths)
+      .filter(({ peer }) => peer !== target)
+      .map(({ text }) => text)
+    if (texts.length > 0) out.set(route, texts.sort().join(', '))
   }
   return out
+}
+
+/** What is sent of a path to peers of the target's group, null for nothing. */
+function encoded(
+  path: NaiveWinner,
+  route: string,
+  family: Family,
+  target: NaivePeer,
+  rules: ExportRules,
+  exported: NaiveExport,
+): string | null {
+  const { peer } = path
+  if (peer.kind === SourceKind.NON_CLIENT && target.kind === SourceKind.NON_CLIENT) return null
+  if (!exported.accepts(peer, route)) return null
+  const attributes = outgoingAttributes(path.attributes, { kind: peer.kind, bgpId: peer.bgpId }, rules, null)
+  const octets = encodePathAttributes(attributes, {
+    as4: exported.as4,
+    nextHopAttribute: family === Family.IPV4_UNICAST,
+  })
+  const nlri = (exported.sendPaths > 0 ? 4 : 0) + (family === Family.IPV4_UNICAST ? 5 : 17 + 25)
+  if (exported.maxMessageOctets < 19 + 4 + octets.length + nlri) return null
+  const hex = Buffer.from(octets).toString('hex')
+  return family === Family.IPV4_UNICAST ? hex : `${hex} ${Buffer.from(attributes.nextHop!).toString('hex')}`
 }
