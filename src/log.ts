@@ -24,7 +24,15 @@ export interface LogEventFields {
   /** Something about a live session that an operator should know: RFC 8212, a limit that is near, a capability that is missing. */
   'session-note': { peer: string; note: string }
   /** RFC 7606: what was done about a malformed UPDATE. */
-  'session-update-error': { peer: string; action: string; reason: string; family?: string; prefix?: string }
+  'session-update-error': {
+    peer: string
+    action: string
+    rule: string
+    reason: string
+    /** The attribute as hex, cut at 256 octets. */
+    octets?: string
+    prefix?: string
+  }
   'config-reloaded': { file: string; changes: string }
   'config-rejected': { file: string; problems: number; reason: string }
   'fib-start': { driver: string; adopted: number }
@@ -189,8 +197,9 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   'session-note': { level: 'warn', text: (f) => `${f.peer}: ${f.note}`, limitBy: (f) => `${f.peer} ${f.note}` },
   'session-update-error': {
     level: 'warn',
-    text: (f) => `${f.peer}: malformed UPDATE${f.prefix ? ` for ${f.prefix}` : ''}: ${f.reason} (${f.action})`,
-    limitBy: (f) => `${f.peer} ${f.action}`,
+    text: (f) =>
+      `${f.peer}: wrong UPDATE${f.prefix ? ` for ${f.prefix}` : ''}: ${f.reason}${f.rule ? ` (${f.rule})` : ''}: ${f.action}${f.octets ? `; octets ${f.octets}` : ''}`,
+    limitBy: (f) => `${f.peer} ${f.action} ${f.rule}`,
   },
   'config-reloaded': { level: 'info', text: (f) => `configuration ${f.file} applied: ${f.changes}` },
   'config-rejected': {

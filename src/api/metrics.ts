@@ -125,11 +125,13 @@ function fillPeer(fill: Fill, peer: PeerSummary): void {
   fill('bgp_peer_out_queue_count', labels, peer.outQueue)
   fill('bgp_received_message_total', labels, peer.messagesReceived)
   fill('bgp_sent_message_total', labels, peer.messagesSent)
+  if (peer.errors !== undefined) {
+    for (const [action, key] of ERROR_METRICS) fill('bgp_update_errors_total', { ...labels, action }, peer.errors[key])
+  }
   if (!peer.dynamic) return
   fill('bgp_routes_received', { ...labels, route_family: 'all' }, peer.prefixesReceived)
   fill('bgp_routes_accepted', { ...labels, route_family: 'all' }, peer.prefixesAccepted)
   fill('bgp_routes_advertised', { ...labels, route_family: 'all' }, peer.prefixesSent)
-  if (peer.updateErrors !== undefined) fill('bgp_update_errors_total', labels, peer.updateErrors)
 }
 
 /** What only the detailed view of a configured neighbour has. */
@@ -138,7 +140,6 @@ function fillNeighbor(fill: Fill, peer: NeighborView): void {
   fill('bgp_peer_local_asn', labels, peer.localAsn)
   fill('bgp_peer_established_total', labels, peer.establishedCount)
   fill('bgp_peer_flop_count', labels, peer.droppedCount)
-  fill('bgp_update_errors_total', labels, peer.updateErrors)
   for (const family of peer.perFamily) {
     const familyLabels = { ...labels, route_family: family.family }
     fill('bgp_routes_received', familyLabels, family.received)
@@ -269,6 +270,13 @@ const MESSAGE_METRICS = [
   ['routeRefresh', 'bgp_received_refresh_total', 'bgp_sent_refresh_total'],
 ] as const
 
+const ERROR_METRICS = [
+  ['treat-as-withdraw', 'treatedAsWithdraw'],
+  ['attribute-discard', 'attributesDiscarded'],
+  ['session-reset', 'sessionResets'],
+  ['family-ignored', 'familiesIgnored'],
+] as const
+
 const PEER = ['peer', 'name']
 const PEER_FAMILY = ['peer', 'name', 'route_family']
 const GROUP = ['group', 'route_family']
@@ -294,7 +302,11 @@ const METRICS = {
   bgp_routes_received: ['gauge', 'Prefixes received', PEER_FAMILY],
   bgp_routes_accepted: ['gauge', 'Prefixes that passed loop checks and import policy', PEER_FAMILY],
   bgp_routes_advertised: ['gauge', 'Prefixes sent', PEER_FAMILY],
-  bgp_update_errors_total: ['counter', 'Malformed UPDATE messages (RFC 7606)', PEER],
+  bgp_update_errors_total: [
+    'counter',
+    'Wrong messages by what was done (RFC 7606 §2); family-ignored: routes of families that were not negotiated',
+    ['peer', 'name', 'action'],
+  ],
   bgp_received_message_total: ['counter', 'Messages received', PEER],
   bgp_sent_message_total: ['counter', 'Messages sent', PEER],
   bgp_received_open_total: ['counter', 'OPEN messages received', PEER],

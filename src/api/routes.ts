@@ -75,6 +75,12 @@ export const ROUTES: readonly RouteRow[] = [
   }),
   view('/v1/groups', (_, { views }) => json(views.groups())),
   view('/v1/fib', (_, { views }) => ({ kind: 'rows', rows: views.fib(), count: false })),
+  view('/v1/errors', ({ params }, { views }) => {
+    const name = params.get('name') ?? undefined
+    const errors = views.errors(name)
+    if (name !== undefined && errors.length === 0 && views.neighbors(name).length === 0) throw noNeighbor(name)
+    return json(errors)
+  }),
   view('/v1/explain', ({ params }, { views }) => {
     const prefix = params.get('prefix')
     if (prefix === null) throw new ApiError(400, 'explain needs ?prefix=')

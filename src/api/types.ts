@@ -3,6 +3,7 @@
  * Every view is made on demand. Times are ISO 8601 text or seconds; addresses canonical text.
  */
 
+import type { ErrorAction } from '../bgp/error-log.js'
 import type { SessionState } from '../bgp/session-types.js'
 import type { ConfigDiff, ConfigProblem } from '../config/types.js'
 import type { FibEntry, FibRouteState } from '../fib/types.js'
@@ -48,6 +49,8 @@ export interface PeerSummary {
   readonly lastReason: string
   /** Dynamic peers: name of the range neighbour they came in by. */
   readonly rangeName?: string
+  /** Messages by what was done about them (RFC 7606 §2). */
+  readonly errors?: ErrorCounts
   readonly updateErrors?: number
 }
 export interface NeighborView extends PeerSummary {
@@ -86,6 +89,35 @@ export interface NeighborView extends PeerSummary {
     readonly to: SessionState
     readonly reason: string
   }[]
+}
+export interface ErrorCounts {
+  readonly treatedAsWithdraw: number
+  readonly attributesDiscarded: number
+  readonly sessionResets: number
+  readonly familiesIgnored: number
+}
+/** One fault, or several of the same; the peer may be gone. */
+export interface ErrorView {
+  /** Of the last one. */
+  readonly time: string
+  readonly firstTime: string
+  readonly count: number
+  readonly peer: string
+  readonly address: string
+  readonly message: string
+  readonly action: ErrorAction
+  /** `RFC 7606 §7.4`, or the key of the configuration; empty where none is named. */
+  readonly rule: string
+  readonly reason: string
+  readonly attribute: number | null
+  readonly attributeName: string | null
+  readonly notification: { readonly code: number; readonly subcode: number; readonly name: string } | null
+  /** Hex of the attribute, or of the message, of the first one: at most 256 octets of `octetsLength`. */
+  readonly octets: string
+  readonly octetsLength: number
+  /** Of the first one: the first few of `prefixCount`. */
+  readonly prefixes: readonly string[]
+  readonly prefixCount: number
 }
 export interface PathView {
   readonly prefix: string
@@ -158,6 +190,8 @@ export interface Views {
   adjOut(peer: string, query: RibQuery): Iterable<PathView | null>
   groups(): readonly GroupView[]
   fib(): readonly FibEntry[]
+  /** The last faults of all peers, or of one by name or address, newest first. */
+  errors(nameOrAddress?: string): readonly ErrorView[]
   /** Routes by state, without making the entries; metrics count `fib()` where it is absent. */
   fibStates?(): Readonly<Partial<Record<FibRouteState, number>>>
   explain(prefix: string): ExplainView

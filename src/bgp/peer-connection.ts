@@ -3,6 +3,7 @@
  * everything else to the peer, in order.
  */
 import type { Clock } from './clock.js'
+import type { NotificationError } from './errors.js'
 import type { Attempt, Dial, DialOptions, Link } from './link.js'
 import { Session, type SessionOptions, type SessionOutput } from './session.js'
 import type { SessionState } from './session-types.js'
@@ -17,6 +18,8 @@ export interface ConnectionOwner {
   sessionOutput(connection: PeerConnection, output: PeerOutput): void
   /** A whole UPDATE at buffer[start, end). May throw NotificationError. */
   update(connection: PeerConnection, buffer: Uint8Array, start: number, end: number): void
+  /** What the peer sent ends the session. */
+  wrongMessage(error: NotificationError, octets: Uint8Array): void
   /** The socket can take more after having been full. */
   drained(connection: PeerConnection): void
   /** Deadlines may have changed. */
@@ -36,7 +39,7 @@ export class PeerConnection {
   #attempt: Attempt | null = null
   #draining = false
 
-  constructor(options: Omit<SessionOptions, 'onUpdate'>, owner: ConnectionOwner) {
+  constructor(options: Omit<SessionOptions, 'onUpdate' | 'onError'>, owner: ConnectionOwner) {
     this.#owner = owner
     this.session = new Session({
       ...options,
@@ -45,6 +48,7 @@ export class PeerConnection {
         if (this.session.hasOutputs) this.drain()
         owner.update(this, buffer, start, end)
       },
+      onError: (error, octets) => owner.wrongMessage(error, octets),
     })
   }
 

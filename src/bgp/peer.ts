@@ -104,6 +104,7 @@ export class Peer implements Wakeable {
       update: (connection, buffer, start, end) => {
         if (this.#connections.current === connection) context.events.update(this, buffer, start, end)
       },
+      wrongMessage: (error, octets) => context.events.wrongMessage?.(this, error, octets),
       drained: (connection) => {
         if (this.#connections.current === connection) context.events.drained(this)
       },

@@ -48,6 +48,7 @@ export function refusesCapabilities(reason: DownReason): boolean {
   return reason.kind === 'notification-received' && reason.code === 2 && reason.subcode === 4
 }
 
+/** By the type octet of a header. */
 export function messageName(type: number): string {
   return (
     Object.entries(MessageType)

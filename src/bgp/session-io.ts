@@ -19,6 +19,8 @@ export interface SessionOptions extends OpenSettings {
   readonly random: Random
   /** A whole UPDATE at buffer[start, end), header included. May throw NotificationError. */
   readonly onUpdate: (buffer: Uint8Array, start: number, end: number) => void
+  /** What the peer sent ends the session with this NOTIFICATION: the message, or its header where that is wrong; valid during the call. */
+  readonly onError?: (error: NotificationError, octets: Uint8Array) => void
 }
 
 export type SessionOutput =

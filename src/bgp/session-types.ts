@@ -2,6 +2,7 @@
  * Values that pass between session, transport and speaker.
  */
 import type { Family } from '../net/family.js'
+import type { NotificationError } from './errors.js'
 import type { Negotiated } from './message/message.js'
 
 export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
@@ -32,7 +33,15 @@ export interface PeerCounters {
   octetsSent: number
   establishedCount: number
   droppedCount: number
+  /** UPDATEs with a fault, whatever was done about it. */
   updateErrors: number
+  /** UPDATEs of which routes were treated as withdrawn, or attributes discarded (RFC 7606 §2). */
+  treatedAsWithdraw: number
+  attributesDiscarded: number
+  /** Sessions and attempts that we ended for a wrong message: NOTIFICATION 1/x, 2/x, 3/x. */
+  errorResets: number
+  /** NLRI fields of families that were not negotiated: left out. */
+  familiesIgnored: number
   /** ROUTE-REFRESH messages for families that were not negotiated, or of a subtype we did not offer: ignored (RFC 2918 §4). */
   routeRefreshIgnored: number
 }
@@ -46,6 +55,10 @@ export function newPeerCounters(): PeerCounters {
     establishedCount: 0,
     droppedCount: 0,
     updateErrors: 0,
+    treatedAsWithdraw: 0,
+    attributesDiscarded: 0,
+    errorResets: 0,
+    familiesIgnored: 0,
     routeRefreshIgnored: 0,
   }
 }
@@ -82,6 +95,8 @@ export interface PeerEvents<P> {
    * The buffer belongs to the transport: what has to stay is copied.
    */
   update(peer: P, buffer: Uint8Array, start: number, end: number): void
+  /** What the peer sent ends its session or attempt; `octets`: the message, or its header where that is wrong; valid during the call. */
+  wrongMessage?(peer: P, error: NotificationError, octets: Uint8Array): void
   routeRefresh(peer: P, family: Family): void
   /** The socket of an Established peer can take more after having been full (see PeerLink.writable). */
   drained(peer: P): void

@@ -36,6 +36,10 @@ export class Session {
   #open: OpenMessage | null = null
   #framer = new Framer()
   #outputs: SessionOutput[] = []
+  /** The message being served. */
+  #message: Uint8Array = NO_DATA
+  #messageStart = 0
+  #messageEnd = 0
   /** Time of the call being served. */
   #nowMs = 0
   readonly #timers: SessionTimers
@@ -125,7 +129,7 @@ export class Session {
       this.#framer.push(chunk, this.#onMessage, MAX_MESSAGE_OCTETS)
     } catch (error) {
       if (!(error instanceof NotificationError)) throw error
-      if (error.code === 3) this.#counters.updateErrors++
+      this.#tellError(error)
       if (error.code === 1 && this.#framer.faultType === MessageType.NOTIFICATION) this.#malformedNotification(error)
       else this.#applyGiven(eventOf(error), error)
     }
@@ -177,6 +181,9 @@ export class Session {
   }
 
   readonly #onMessage = (buffer: Uint8Array, start: number, end: number, type: number): void => {
+    this.#message = buffer
+    this.#messageStart = start
+    this.#messageEnd = end
     this.#counters.received[type] = (this.#counters.received[type] ?? 0) + 1
     switch (type) {
       case MessageType.UPDATE: {
@@ -238,6 +245,14 @@ export class Session {
     const event = code === 2 && subcode === 1 ? 'notificationVersionError' : 'notificationReceived'
     const text = `received ${describeNotification(code, subcode, data)}`
     this.#apply(event, { kind: 'notification-received', code, subcode, text })
+  }
+
+  #tellError(error: NotificationError): void {
+    if (error.code === 3) this.#counters.updateErrors++
+    if (error.code <= 3) this.#counters.errorResets++
+    const header = this.#framer.faultOctets
+    const octets = header.length > 0 ? header : this.#message.subarray(this.#messageStart, this.#messageEnd)
+    this.#options.onError?.(error, octets)
   }
 
   #malformedNotification(error: NotificationError): void {

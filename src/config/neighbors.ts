@@ -93,6 +93,7 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
     allowAsSets: keys.allowAsSets ?? false,
     maxAsPath: keys.maxAsPath ?? 1000,
     maxCommunities: keys.maxCommunities ?? 1000,
+    maxAttributeSets: keys.maxAttributeSets ?? DEFAULT_ATTRIBUTE_SETS,
     gracefulShutdown: keys.gracefulShutdown ?? false,
     honorGracefulShutdown: keys.honorGracefulShutdown ?? true,
     damping: keys.damping ?? true,
@@ -294,3 +295,5 @@ function takeNames(value: unknown, path: KeyPath, taken: Map<string, KeyPath>): 
 
 const BGP_PORT = 179
 const DEFAULT_HOLD_SECONDS = 90
+/** A full Internet table has about 150 000 of them. */
+const DEFAULT_ATTRIBUTE_SETS = 200_000

@@ -122,6 +122,7 @@ export const neighborShape = {
   allowAsSets: optional(v.flag),
   maxAsPath: optional(v.integer(1, 16_000)),
   maxCommunities: optional(v.integer(0, 16_000)),
+  maxAttributeSets: optional(v.integer(1, 10_000_000)),
   gracefulShutdown: optional(v.flag),
   honorGracefulShutdown: optional(v.flag),
   damping: optional(v.flag),

@@ -153,6 +153,8 @@ export interface NeighborConfig {
   readonly maxAsPath: number
   /** Communities of all kinds together; more are treated as withdrawn. */
   readonly maxCommunities: number
+  /** Distinct attribute sets that the peer may make us hold, one more for each 512 octets of a set; more end the session (Cease 6/8). */
+  readonly maxAttributeSets: number
   /** Everything is sent with GRACEFUL_SHUTDOWN (RFC 8326 §4). */
   readonly gracefulShutdown: boolean
   /** GRACEFUL_SHUTDOWN from an external peer means LOCAL_PREF 0. */

@@ -4,6 +4,7 @@
  */
 import type { AttributeFault } from '../bgp/errors.js'
 import { NotificationError } from '../bgp/errors.js'
+import type { FaultPlace } from '../bgp/message/fault-place.js'
 import type { Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
 import type { DownReason, PeerEvents, SessionState } from '../bgp/session-types.js'
@@ -14,10 +15,12 @@ import { FAMILIES, type Family, familyRow } from '../net/family.js'
 import type { ExporterOptions } from '../reflector/exporter.js'
 import type { GroupMember, Reflector } from '../reflector/reflector.js'
 import { AdjRibIn } from '../rib/adj-rib-in.js'
+import type { AttributeRules } from '../rib/attribute-rules.js'
 import type { Rib } from '../rib/rib.js'
 import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
 import type { Engine } from './engine.js'
 import { selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
+import type { PeerErrors } from './peer-errors.js'
 import type { Policies } from './policies.js'
 
 /** An Established peer in the tables. */
@@ -37,6 +40,7 @@ export interface PeerRoutesContext {
   readonly policies: Policies
   readonly config: () => Config
   readonly log: Log
+  readonly errors: PeerErrors
   /** A peer has sent End-of-RIB, or came up, or went down: who waits for that may look again. */
   readonly progress: () => void
 }
@@ -51,7 +55,8 @@ export class PeerRoutes implements PeerEvents<Peer> {
   constructor(context: PeerRoutesContext) {
     this.#context = context
     this.#adjRibIn = new AdjRibIn(context.rib, {
-      fault: (source, fault) => this.#fault(source, fault),
+      fault: (source, fault, place) => this.#fault(source, fault, place),
+      familyIgnored: (source, afi, safi) => this.#familyIgnored(source, afi, safi),
       endOfRib: () => context.progress(),
     })
   }
@@ -101,6 +106,10 @@ export class PeerRoutes implements PeerEvents<Peer> {
     this.#engine?.schedule()
   }
 
+  wrongMessage(peer: Peer, error: NotificationError, octets: Uint8Array): void {
+    this.#context.errors.sessionReset(peer, error, octets)
+  }
+
   routeRefresh(peer: Peer, family: Family): void {
     const member = this.live.get(peer)?.members.find(({ group }) => group.family === family)
     if (member !== undefined) member.group.refresh(member.member)
@@ -128,13 +137,14 @@ export class PeerRoutes implements PeerEvents<Peer> {
     live.members = live.members.map((member) =>
       this.#context.reflector.move(member, this.exportOptions(live, member.group.family)),
     )
-    const { importPolicy, weight, allowOwnAs, kind } = live.source.options
+    const { importPolicy, weight, allowOwnAs, kind, attributeRules } = live.source.options
     this.#engine?.schedule()
     const same =
       before.importPolicy === importPolicy &&
       before.weight === weight &&
       before.allowOwnAs === allowOwnAs &&
-      before.kind === kind
+      before.kind === kind &&
+      JSON.stringify(before.attributeRules) === JSON.stringify(attributeRules)
     return same ? null : live.source
   }
 
@@ -194,14 +204,20 @@ export class PeerRoutes implements PeerEvents<Peer> {
       weight: neighbor.weight,
       allowOwnAs: neighbor.allowOwnAs,
       importPolicy: this.#context.policies.importOf(neighbor),
+      attributeRules: attributeRulesOf(neighbor),
     }
   }
 
-  #fault(source: RibSource, fault: AttributeFault): void {
+  #fault(source: RibSource, fault: AttributeFault, place: FaultPlace): void {
     const peer = this.#peerOfSource.get(source.index)
     if (peer === undefined) return
-    peer.counters.updateErrors++
-    this.#context.log.write('session-update-error', { peer: peer.name, action: fault.approach, reason: fault.reason })
+    const addPath = (this.live.get(peer)!.negotiated.addPathReceive & (1 << place.family)) !== 0
+    this.#context.errors.fault(peer, fault, place, addPath)
+  }
+
+  #familyIgnored(source: RibSource, afi: number, safi: number): void {
+    const peer = this.#peerOfSource.get(source.index)
+    if (peer !== undefined) this.#context.errors.familyIgnored(peer, afi, safi)
   }
 
   /** The bound of memory that all peers share: whoever passes it is told so (RFC 4486 §4, Out of Resources). */
@@ -239,6 +255,12 @@ export class PeerRoutes implements PeerEvents<Peer> {
       }
     }
   }
+}
+
+function attributeRulesOf(neighbor: NeighborConfig): AttributeRules {
+  const { allowAsSets, maxAsPath, maxCommunities, maxAttributeSets: maxSets } = neighbor
+  const { discardAttributes: discard, treatAsWithdrawAttributes: withdraw } = neighbor
+  return { allowAsSets, maxAsPath, maxCommunities, maxSets, discard, withdraw }
 }
 
 export function peerKind(neighbor: NeighborConfig, config: Config): ExporterOptions['kind'] {

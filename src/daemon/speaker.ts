@@ -23,6 +23,7 @@ import { Engine } from './engine.js'
 import { FibFeed } from './fib-feed.js'
 import { ownAddresses } from './local-addresses.js'
 import { OwnRoutes } from './own-routes.js'
+import { PeerErrors } from './peer-errors.js'
 import { PeerRoutes } from './peer-routes.js'
 import { Policies } from './policies.js'
 import { Sweep } from './sweep.js'
@@ -39,6 +40,7 @@ export class Speaker {
   readonly #engine: Engine
   readonly #policies = new Policies()
   readonly #routes: PeerRoutes
+  readonly #errors: PeerErrors
   readonly #manager: PeerManager
   readonly #own: OwnRoutes
   readonly #fib: Fib
@@ -66,12 +68,14 @@ export class Speaker {
     this.#feed = new FibFeed(this.#rib, this.#fib, this.#own)
     this.#feed.configure(config.fib)
     this.#policies.configure(config)
+    this.#errors = new PeerErrors(log)
     this.#routes = new PeerRoutes({
       rib: this.#rib,
       reflector: this.#reflector,
       policies: this.#policies,
       config: () => this.#config,
       log,
+      errors: this.#errors,
       progress: () => this.#sweep.look(),
     })
     this.#engine = new Engine(this.#rib, this.#reflector, (family, ids, count) => this.#feed.change(family, ids, count))
@@ -273,6 +277,7 @@ export class Speaker {
           behind: group.behindCount,
         })),
       fib: () => this.#fib.entries(),
+      errors: (name) => this.#errors.views(name),
       explain: (prefix) => explain(prefix, context, paths),
       ready: () => this.#ready(),
     }

@@ -6,10 +6,10 @@ import { formatAddress } from '../net/address.js'
 import type { Family } from '../net/family.js'
 import { parsePrefix } from '../net/prefix.js'
 import { decisionText } from '../rib/decision.js'
-import { PathState, pathStateText } from '../rib/path-state.js'
+import { PathState } from '../rib/path-state.js'
 import { prefixText } from './fib-feed.js'
 import type { ViewContext } from './view-context.js'
-import type { PathViews } from './view-paths.js'
+import { type PathViews, unusedReason } from './view-paths.js'
 
 export function explain(text: string, context: ViewContext, views: PathViews): ExplainView {
   const found = views.find(text)
@@ -73,7 +73,7 @@ function importVerdict(context: ViewContext, family: Family, path: number): Expl
       ? policy === null
         ? 'accepted (no import policy)'
         : `accepted by policy ${policy}`
-      : pathStateText(state)
+      : unusedReason(rib, family, path)
   const name = source.index === 0 ? 'local' : formatAddress(source.options.address)
   return { peer: source.options.name === 'local' ? name : `${source.options.name} (${name})`, policy, verdict }
 }

@@ -11,9 +11,11 @@ import { formatAddress, formatIpv4, parseAddress } from '../net/address.js'
 import { FAMILIES, type Family, familyByName, familyRow } from '../net/family.js'
 import { maskHostBits, parsePrefix } from '../net/prefix.js'
 import type { UpdateGroup } from '../reflector/update-group.js'
+import { unusedText } from '../rib/attribute-rules.js'
 import { DecisionReason, decisionText } from '../rib/decision.js'
 import { forwardingAddress } from '../rib/next-hop.js'
-import { PathState, pathStateText } from '../rib/path-state.js'
+import { PathState } from '../rib/path-state.js'
+import type { Rib } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
 import { prefixText } from './fib-feed.js'
 import { words } from './own-routes.js'
@@ -152,7 +154,7 @@ export class PathViews {
       store: this.#context.rib.store,
       nextHops: this.#context.rib.nextHops,
     }
-    if (paths.state[path] !== PathState.USABLE) return pathStateText(paths.state[path]!)
+    if (paths.state[path] !== PathState.USABLE) return unusedReason(this.#context.rib, family, path)
     if (best) return decisionText(paths.bestReason[prefix]!)
     if (!usable) {
       const nextHop = store.get(paths.effective[path]!).nextHopId
@@ -297,4 +299,11 @@ function attributesView(attributes: PathAttributes) {
     originatorId: attributes.originatorId < 0 ? null : formatIpv4(attributes.originatorId),
     clusterList: Array.from({ length: clusters.length / 4 }, (_, at) => formatIpv4(clusters.readUInt32BE(at * 4))),
   }
+}
+
+/** Why a path in the table is not used. */
+export function unusedReason(rib: Rib, family: Family, path: number): string {
+  const { paths } = rib.tables[family]!
+  const { options } = rib.source(paths.source[path]!)!
+  return unusedText(paths.state[path] as PathState, rib.store.get(paths.received[path]!), options, rib)
 }

@@ -1,8 +1,9 @@
 /** Views of peers: summary and neighbours (src/api/types.ts). */
-import type { NeighborView, PeerSummary, SummaryView } from '../api/types.js'
+import type { ErrorCounts, NeighborView, PeerSummary, SummaryView } from '../api/types.js'
 import { capabilityName } from '../bgp/capabilities/describe.js'
 import { MessageType } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
+import type { PeerCounters } from '../bgp/session-types.js'
 import type { NeighborConfig } from '../config/types.js'
 import { formatIpv4 } from '../net/address.js'
 import { FAMILIES, familyRow } from '../net/family.js'
@@ -89,6 +90,7 @@ export class PeerViews {
       description: peer.config.description,
       lastReason: peer.lastReason,
       updateErrors: peer.counters.updateErrors,
+      errors: errorCounts(peer.counters),
       ...(peer.rangeName === null ? {} : { rangeName: peer.rangeName }),
     }
   }
@@ -134,6 +136,11 @@ export class PeerViews {
         .map(({ atMs, from, to, reason }) => ({ time: this.#wallClock.text(atMs), from, to, reason })),
     }
   }
+}
+
+function errorCounts(counters: PeerCounters): ErrorCounts {
+  const { treatedAsWithdraw, attributesDiscarded, errorResets: sessionResets, familiesIgnored } = counters
+  return { treatedAsWithdraw, attributesDiscarded, sessionResets, familiesIgnored }
 }
 
 function sentTo(counts: Counts, group: number, source: number): number {

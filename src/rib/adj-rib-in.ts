@@ -6,11 +6,13 @@
  */
 import { asPathContains } from '../bgp/attributes/as-path.js'
 import { missingMandatory } from '../bgp/attributes/decode.js'
-import { type AttributeFault, NotificationError } from '../bgp/errors.js'
+import { type AttributeFault, NO_DATA, NotificationError } from '../bgp/errors.js'
+import type { FaultPlace } from '../bgp/message/fault-place.js'
 import { hasReachable, isEndOfRib, missingNlriReset, onlyMpUnreach, splitUpdate } from '../bgp/message/update.js'
 import { UpdateParts } from '../bgp/message/update-parts.js'
 import { Family, familyOf } from '../net/family.js'
-import type { AttributeSet } from './attribute-set.js'
+import { judgeByRules, refusal, refusedAttribute } from './attribute-rules.js'
+import { type AttributeSet, DecodeBits } from './attribute-set.js'
 import type { ImportPolicy } from './import-policy.js'
 import { PathState } from './path-state.js'
 import type { PolicyVerdict } from './policy-types.js'
@@ -19,14 +21,18 @@ import type { Rib } from './rib.js'
 import type { RibSource } from './source.js'
 
 export interface AdjRibInEvents {
-  /** Something in an UPDATE was wrong and the session stays (RFC 7606): for counters and the log. */
-  fault(source: RibSource, fault: AttributeFault): void
+  /** Something in an UPDATE was wrong and the session stays (RFC 7606): for counters and the log. Once an UPDATE, unless something worse follows. */
+  fault(source: RibSource, fault: AttributeFault, place: FaultPlace): void
+  /** NLRI of a family that was not negotiated were left out. */
+  familyIgnored?(source: RibSource, afi: number, safi: number): void
   endOfRib(source: RibSource, family: Family): void
 }
 
 /** How the NLRI of one UPDATE and family are to be taken: the same for all of them but for the prefix-dependent part of the policy. */
 interface Treatment {
   received: AttributeSet
+  /** What the neighbour's list of attributes to discard leaves of `received`. */
+  judged: AttributeSet
   effective: AttributeSet | null
   state: PathState
   weight: number
@@ -40,6 +46,7 @@ export class AdjRibIn {
   readonly #parts = new UpdateParts()
   readonly #treatment: Treatment = {
     received: undefined as unknown as AttributeSet,
+    judged: undefined as unknown as AttributeSet,
     effective: null,
     state: PathState.USABLE,
     weight: 0,
@@ -48,6 +55,10 @@ export class AdjRibIn {
   }
   /** False while paths are judged again: their faults were reported when they came. */
   #tells = true
+  /** Of the UPDATE being taken in. */
+  #buffer: Uint8Array = NO_DATA
+  /** Strength of the faults told of this UPDATE: 0 none, 1 attribute discard, 2 treat as withdraw. */
+  #told = 0
   #scratch = new Uint8Array(4096)
 
   constructor(rib: Rib, events: AdjRibInEvents) {
@@ -61,9 +72,13 @@ export class AdjRibIn {
    */
   update(source: RibSource, families: number, buffer: Uint8Array, start: number, end: number): void {
     const parts = this.#parts
-    splitUpdate(buffer, start, end, parts)
+    splitUpdate(buffer, start, end, parts, false, families)
     source.updatesReceived++
+    this.#buffer = buffer
+    this.#told = 0
     const ipv4 = (families & 1) !== 0
+    if (!ipv4 && (parts.withdrawnEnd > parts.withdrawnStart || parts.nlriEnd > parts.nlriStart))
+      this.#events.familyIgnored?.(source, 1, 1)
     if (parts.withdrawnEnd > parts.withdrawnStart && ipv4) {
       this.#walk(Family.IPV4_UNICAST, buffer, parts.withdrawnStart, parts.withdrawnEnd, source, null, 10)
     }
@@ -71,13 +86,15 @@ export class AdjRibIn {
       const family = familyOf(parts.mpUnreachAfi, parts.mpUnreachSafi)
       if (family !== undefined && (families & (1 << family)) !== 0) {
         this.#walk(family, buffer, parts.mpUnreachNlriStart, parts.mpUnreachNlriEnd, source, null, 9)
+      } else if (parts.mpUnreachNlriEnd > parts.mpUnreachNlriStart) {
+        this.#events.familyIgnored?.(source, parts.mpUnreachAfi, parts.mpUnreachSafi)
       }
     }
     if (!hasReachable(parts)) {
       this.#withoutReachable(source, families, buffer)
       return
     }
-    if (parts.fault !== null) this.#events.fault(source, parts.fault)
+    if (parts.fault !== null) this.#report(source, parts.fault, parts.nlriEnd > parts.nlriStart)
     if (parts.nlriEnd > parts.nlriStart && ipv4) {
       const set = this.#intern(source, buffer, null)
       this.#judge(Family.IPV4_UNICAST, source, set, true)
@@ -85,7 +102,10 @@ export class AdjRibIn {
     }
     if (parts.mpReachAttributeStart >= 0) {
       const family = familyOf(parts.mpReachAfi, parts.mpReachSafi)
-      if (family === undefined || (families & (1 << family)) === 0) return
+      if (family === undefined || (families & (1 << family)) === 0) {
+        this.#events.familyIgnored?.(source, parts.mpReachAfi, parts.mpReachSafi)
+        return
+      }
       const nextHop = buffer.subarray(parts.mpReachNextHopStart, parts.mpReachNextHopEnd)
       const set = this.#intern(source, buffer, nextHop)
       this.#judge(family, source, set, false)
@@ -108,9 +128,11 @@ export class AdjRibIn {
       // A free record names its last prefix and source; the table knows whether it lives.
       const pathId = paths.receivedIdOf(path)
       if (paths.find(prefix, source.index, pathId) !== path) continue
-      const state = paths.state[path]
-      if (state === PathState.TREAT_AS_WITHDRAW || state === PathState.MISSING_ATTRIBUTE) continue
-      this.#judge(family, source, this.#rib.store.get(paths.received[path]!), false)
+      // The fault was in the MP attribute, which is not kept.
+      if (paths.state[path] === PathState.MP_FLAGS) continue
+      const generation = paths.generation[path]!
+      const set = this.#rib.store.get(paths.received[path]!)
+      this.#judge(family, source, set, (set.decodeClass & DecodeBits.MP_NEXT_HOP) === 0)
       const [w0, w1, w2, w3] = [
         prefixes.word0(prefix),
         prefixes.word(prefix, 1),
@@ -118,6 +140,8 @@ export class AdjRibIn {
         prefixes.word(prefix, 3),
       ]
       this.#announce(family, prefixes, source, this.#treatment, w0, w1, w2, w3, prefixes.lengthOf(prefix), pathId)
+      // The peer has not said it again: what is stale stays stale.
+      paths.generation[path] = generation
     }
     this.#tells = true
     return end >= paths.end ? -1 : end
@@ -127,6 +151,7 @@ export class AdjRibIn {
   #withoutReachable(source: RibSource, families: number, buffer: Uint8Array): void {
     const parts = this.#parts
     const family = isEndOfRib(parts)
+    if (parts.fault !== null) this.#report(source, parts.fault, false)
     if (family !== undefined) {
       if ((families & (1 << family)) === 0) return
       source.endOfRib[family] = true
@@ -134,23 +159,34 @@ export class AdjRibIn {
       return
     }
     if (parts.attributesEnd === parts.attributesStart || onlyMpUnreach(parts)) return
-    const fault = this.#intern(source, buffer, null).fault
-    if (fault !== null && fault.approach !== 'attribute-discard') throw missingNlriReset(fault)
+    const { fault } = this.#filtered(source, this.#intern(source, buffer, null))
+    if (fault === null) return
+    if (fault.approach !== 'attribute-discard') throw missingNlriReset(fault)
+    this.#report(source, fault, false)
   }
 
-  /** The attribute set of the message's attributes around the MP ones. */
+  /** The attribute set of the message's attributes around the MP ones. Throws Cease 6/8 where the peer holds too many of them. */
   #intern(source: RibSource, buffer: Uint8Array, nextHop: Uint8Array | null): AttributeSet {
+    const set = this.#internAttributes(source, buffer, nextHop)
+    const { attributeRules } = source.options
+    if (attributeRules !== undefined && source.held.units > attributeRules.maxSets)
+      throw tooManySets(attributeRules.maxSets)
+    return set
+  }
+
+  #internAttributes(source: RibSource, buffer: Uint8Array, nextHop: Uint8Array | null): AttributeSet {
+    const { held } = source
     const parts = this.#parts
     const { as4 } = source.options
     const { store } = this.#rib
     if (parts.mpReachAttributeStart < 0 && parts.mpUnreachAttributeStart < 0) {
-      return store.intern(buffer, parts.attributesStart, parts.attributesEnd, nextHop, as4, source.isEbgp)
+      return store.intern(buffer, parts.attributesStart, parts.attributesEnd, nextHop, as4, source.isEbgp, held)
     }
     if (parts.mpUnreachAttributeStart < 0 && parts.mpReachAttributeStart === parts.attributesStart) {
-      return store.intern(buffer, parts.mpReachAttributeEnd, parts.attributesEnd, nextHop, as4, source.isEbgp)
+      return store.intern(buffer, parts.mpReachAttributeEnd, parts.attributesEnd, nextHop, as4, source.isEbgp, held)
     }
     const length = this.#gatherAround(buffer)
-    return store.intern(this.#scratch, 0, length, nextHop, as4, source.isEbgp)
+    return store.intern(this.#scratch, 0, length, nextHop, as4, source.isEbgp, held)
   }
 
   /** Copies the attributes without MP_REACH_NLRI and MP_UNREACH_NLRI into the scratch buffer. */
@@ -167,14 +203,16 @@ export class AdjRibIn {
   }
 
   /** Fills #treatment. */
-  #judge(family: Family, source: RibSource, set: AttributeSet, nextHopAttribute: boolean): void {
+  #judge(family: Family, source: RibSource, received: AttributeSet, nextHopAttribute: boolean): void {
     const treatment = this.#treatment
     const { options } = source
-    treatment.received = set
+    const set = this.#filtered(source, received)
+    treatment.received = received
+    treatment.judged = set
     treatment.effective = null
     treatment.policy = null
     treatment.weight = options.weight
-    treatment.state = this.#stateOf(source, set, nextHopAttribute)
+    treatment.state = this.#stateOf(source, received, set, nextHopAttribute)
     if (treatment.state !== PathState.USABLE) return
     const policy = options.importPolicy
     if (policy === null) {
@@ -196,33 +234,77 @@ export class AdjRibIn {
     }
   }
 
-  #stateOf(source: RibSource, set: AttributeSet, nextHopAttribute: boolean): PathState {
+  /** What is judged: the received set without the attributes that the operator has taken off. */
+  #filtered(source: RibSource, received: AttributeSet): AttributeSet {
+    const { attributeRules } = source.options
+    if (attributeRules === undefined || attributeRules.discard.length === 0) return received
+    return this.#rib.attributeFilterOf(attributeRules).apply(received).set
+  }
+
+  #stateOf(source: RibSource, received: AttributeSet, set: AttributeSet, nextHopAttribute: boolean): PathState {
     if (set.fault !== null) {
-      if (this.#tells) this.#events.fault(source, set.fault)
+      this.#report(source, set.fault, nextHopAttribute)
       if (set.fault.approach === 'session-reset') {
         const wire = set.fault.notification
         throw new NotificationError(wire?.code ?? 3, wire?.subcode ?? 1, set.fault.reason, wire?.data)
       }
     }
-    if (
-      set.fault?.approach === 'treat-as-withdraw' ||
-      (this.#parts.fault !== null && this.#parts.fault.approach !== 'attribute-discard')
-    ) {
-      source.treatedAsWithdraw++
-      return PathState.TREAT_AS_WITHDRAW
-    }
+    if (set.fault?.approach === 'treat-as-withdraw') return PathState.TREAT_AS_WITHDRAW
+    if (this.#parts.fault !== null) return PathState.MP_FLAGS
     const { options } = source
     const missing = missingMandatory(set.present, nextHopAttribute, source.isEbgp)
     if (missing !== null) {
-      this.#events.fault(source, missing)
-      source.treatedAsWithdraw++
+      this.#report(source, missing, nextHopAttribute)
       return PathState.MISSING_ATTRIBUTE
+    }
+    if (options.attributeRules !== undefined) {
+      const state = this.#stateByRules(source, received, set, nextHopAttribute)
+      if (state !== PathState.USABLE) return state
     }
     if (source.isEbgp && set.neighborAs >>> 0 !== options.asn) return PathState.FIRST_AS
     if (this.#ownAsCount(source, set) > options.allowOwnAs) return PathState.AS_LOOP
     if (!source.isEbgp && set.loopsOriginator) return PathState.ORIGINATOR_LOOP
     if (!source.isEbgp && set.loopsCluster) return PathState.CLUSTER_LOOP
     return set.nextHopMartian || set.nextHopId === 0 ? PathState.NEXT_HOP_INVALID : PathState.USABLE
+  }
+
+  #stateByRules(source: RibSource, received: AttributeSet, set: AttributeSet, nextHopAttribute: boolean): PathState {
+    const rules = source.options.attributeRules!
+    if (rules.withdraw.length > 0) {
+      const { refused } = this.#rib.attributeFilterOf(rules).apply(received)
+      if (refused !== -1) {
+        this.#report(source, refusedAttribute(refused), nextHopAttribute)
+        return PathState.REFUSED_ATTRIBUTE
+      }
+    }
+    const state = judgeByRules(set, rules)
+    if (state !== PathState.USABLE && this.#tells) this.#report(source, refusal(state, set, rules), nextHopAttribute)
+    return state
+  }
+
+  /** `ipv4Fields`: it concerns the NLRI at the end of the UPDATE, else those in MP_REACH_NLRI. */
+  #report(source: RibSource, fault: AttributeFault, ipv4Fields: boolean): void {
+    const strength = fault.approach === 'attribute-discard' ? 1 : 2
+    if (!this.#tells || strength <= this.#told) return
+    this.#told = strength
+    if (strength === 2) source.treatedAsWithdraw++
+    const parts = this.#parts
+    const { attributesStart, attributesEnd } = parts
+    const mpFamily = parts.mpReachAttributeStart < 0 ? undefined : familyOf(parts.mpReachAfi, parts.mpReachSafi)
+    const family = ipv4Fields ? Family.IPV4_UNICAST : (mpFamily ?? Family.IPV4_UNICAST)
+    const [nlriStart, nlriEnd] = ipv4Fields
+      ? [parts.nlriStart, parts.nlriEnd]
+      : mpFamily === undefined
+        ? [0, 0]
+        : [parts.mpReachNlriStart, parts.mpReachNlriEnd]
+    this.#events.fault(source, fault, {
+      buffer: this.#buffer,
+      attributesStart,
+      attributesEnd,
+      family,
+      nlriStart,
+      nlriEnd,
+    })
   }
 
   #ownAsCount(source: RibSource, set: AttributeSet): number {
@@ -308,7 +390,7 @@ export class AdjRibIn {
         w3 >>> 0,
         bits,
       )
-      this.#applyVerdict(verdict, policy, treatment.received, family, source.options.weight)
+      this.#applyVerdict(verdict, policy, treatment.judged, family, source.options.weight)
     }
     const prefix = prefixes.intern(w0, w1, w2, w3, bits)
     this.#rib.announce(
@@ -322,6 +404,15 @@ export class AdjRibIn {
       pathId,
     )
   }
+}
+
+/** RFC 4486 §4: Out of Resources. */
+function tooManySets(limit: number): NotificationError {
+  return new NotificationError(
+    6,
+    8,
+    `the peer fills more than maxAttributeSets ${limit} of the attribute store; raise neighbors[].maxAttributeSets or find out why it sends so many different attributes`,
+  )
 }
 
 /** Up to 32 bits of an address, left-aligned, host bits zero (RFC 4271 §4.3: trailing bits are irrelevant). */

@@ -6,7 +6,7 @@
  * (`npm run bench -- decode`). A property test holds it equal to the decoder.
  */
 import type { AttributeSet } from './attribute-set.js'
-import { CommunityBits } from './attribute-set.js'
+import { CommunityBits, packSizes } from './attribute-set.js'
 import type { StoreIdentity } from './attribute-store.js'
 
 /** Where NEXT_HOP lies after a successful scan; -1 when the block has none. */
@@ -36,6 +36,7 @@ export function scanAttributes(
   let originatorId = 0
   let communitiesAt = -1
   let communitiesEnd = -1
+  let extCommunities = 0
   let clustersAt = -1
   let clustersEnd = -1
   let at = start
@@ -89,6 +90,7 @@ export function scanAttributes(
         break
       case 16:
         if (length === 0 || (length & 7) !== 0) return false
+        extCommunities = length >> 3
         break
       default:
         return false
@@ -112,6 +114,8 @@ export function scanAttributes(
     }
   }
   if (communitiesAt !== -1) set.communityBits = communityBits(octets, communitiesAt, communitiesEnd)
+  // Sequences only: the hops are the AS numbers.
+  set.sizes = packSizes(set.asPathLength, ((communitiesEnd - communitiesAt) >> 2) + extCommunities, false)
   result.nextHopAt = nextHopAt
   return true
 }

@@ -9,6 +9,36 @@ export const DecodeBits = Object.freeze({ AS4: 1, EBGP: 2, MP_NEXT_HOP: 4 } as c
 /** Well-known communities that forbid an export (RFC 1997; RFC 8326 is the policy's business). */
 export const CommunityBits = Object.freeze({ NO_EXPORT: 1, NO_ADVERTISE: 2, NO_EXPORT_SUBCONFED: 4 } as const)
 
+/** How much of the attribute store one peer has filled: sets that came from it first and are not freed, in units. */
+export class SetHolder {
+  units = 0
+}
+
+/** A set counts one for each 512 octets begun, so that few huge ones weigh as much as many small ones. */
+export function setUnits(octets: number): number {
+  return 1 + (octets >>> 9)
+}
+
+/** Counts of a set in one integer: bit 30 AS_SETs, 16 bits AS numbers, 14 bits communities. A block has at most 65535 octets. */
+export function packSizes(asNumbers: number, communities: number, asSets: boolean): number {
+  return (asSets ? 1 << 30 : 0) | (asNumbers << 14) | communities
+}
+
+/** AS numbers in AS_PATH. */
+export function asNumbersOf(set: AttributeSet): number {
+  return (set.sizes >>> 14) & 0xffff
+}
+
+/** Communities of all kinds. */
+export function communitiesOf(set: AttributeSet): number {
+  return set.sizes & 0x3fff
+}
+
+/** AS_PATH or AS4_PATH has an AS_SET or AS_CONFED_SET. */
+export function hasAsSets(set: AttributeSet): boolean {
+  return set.sizes >= 1 << 30
+}
+
 /** u32 values are kept as int32 (`| 0`), so that V8 stores them without a heap number; read them with `>>> 0`. */
 export class AttributeSet {
   id = 0
@@ -41,4 +71,8 @@ export class AttributeSet {
   loopsOriginator = false
   loopsCluster = false
   communityBits = 0
+  /** packSizes() */
+  sizes = 0
+  /** Whose account the set is on. */
+  holder: SetHolder | null = null
 }

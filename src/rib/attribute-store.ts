@@ -4,12 +4,13 @@
  *
  * Sets without references wait in limbo until `sweep()` at the end of the turn, so that an id is never reused while somebody compares old with new.
  */
-import { asPathContains, asPathLength, firstAs } from '../bgp/attributes/as-path.js'
+import { asPathContains, asPathLength, asPathNumbers, firstAs } from '../bgp/attributes/as-path.js'
 import { decodePathAttributes, faultOfUpdate } from '../bgp/attributes/decode.js'
 import { encodePathAttributes } from '../bgp/attributes/encode.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
+import { AttributeType } from '../bgp/iana.js'
 import { communityBits, scanAttributes } from './attribute-scan.js'
-import { AttributeSet, DecodeBits } from './attribute-set.js'
+import { AttributeSet, DecodeBits, packSizes, type SetHolder, setUnits } from './attribute-set.js'
 import { ByteArena } from './byte-arena.js'
 import { ChainIndex, hashOctets } from './chain-index.js'
 import { forwardingAddress, isMartianNextHop, type NextHopTable } from './next-hop.js'
@@ -72,6 +73,7 @@ export class AttributeStore {
     nextHop: Uint8Array | null,
     as4: boolean,
     ebgp: boolean,
+    holder: SetHolder | null = null,
   ): AttributeSet {
     const decodeClass =
       (as4 ? DecodeBits.AS4 : 0) | (ebgp ? DecodeBits.EBGP : 0) | (nextHop === null ? 0 : DecodeBits.MP_NEXT_HOP)
@@ -88,7 +90,7 @@ export class AttributeStore {
       )
         return set
     }
-    return this.#create(octets, start, end, nextHop, decodeClass, hash)
+    return this.#create(octets, start, end, nextHop, decodeClass, hash, holder)
   }
 
   /** The set of attributes given as a value (own routes, results of policies): canonical octets of an internal 4-octet speaker. */
@@ -126,6 +128,11 @@ export class AttributeStore {
     return this.#arena.view(set.address, set.attributeOctets)
   }
 
+  /** The MP next hop, empty where NEXT_HOP counts; valid while the set is retained. */
+  nextHop(set: AttributeSet): Uint8Array {
+    return this.#arena.view(set.address, set.attributeOctets + set.nextHopOctets).subarray(set.attributeOctets)
+  }
+
   /** Frees the sets that nobody holds. Call when decision, groups and FIB have taken the turn. */
   sweep(): void {
     if (this.#limbo.length === 0) return
@@ -160,6 +167,7 @@ export class AttributeStore {
     nextHop: Uint8Array | null,
     decodeClass: number,
     hash: number,
+    holder: SetHolder | null,
   ): AttributeSet {
     const set = new AttributeSet()
     set.id = this.#freeIds.pop() ?? this.#sets.length
@@ -171,6 +179,10 @@ export class AttributeStore {
     const offset = this.#arena.offsetOf(set.address)
     for (let i = start, at = offset; i < end; i++) chunk[at++] = octets[i]!
     if (nextHop !== null) chunk.set(nextHop, offset + set.attributeOctets)
+    if (holder !== null) {
+      set.holder = holder
+      holder.units += setUnits(set.attributeOctets)
+    }
     this.#judge(set, nextHop)
     this.#sets[set.id] = set
     this.#index.add(set.id, hash)
@@ -203,6 +215,7 @@ export class AttributeStore {
     this.#takeNextHop(set, mpNextHop ?? attributes.nextHop)
     if (attributes.communities !== null)
       set.communityBits = communityBits(attributes.communities, 0, attributes.communities.length)
+    set.sizes = sizesOf(attributes, decoded.asSets)
     this.#checkLoops(set, attributes)
   }
 
@@ -233,12 +246,20 @@ export class AttributeStore {
 
   #free(set: AttributeSet): void {
     for (const listener of this.#freeListeners) listener(set.id)
+    if (set.holder !== null) set.holder.units -= setUnits(set.attributeOctets)
     this.#index.delete(set.id)
     this.#arena.free(set.address, set.attributeOctets + set.nextHopOctets)
     this.#nextHops.release(set.nextHopId)
     this.#sets[set.id] = undefined
     this.#freeIds.push(set.id)
   }
+}
+
+function sizesOf(attributes: PathAttributes, asSets: boolean): number {
+  const { asPath, communities, extCommunities, largeCommunities, others } = attributes
+  let count = (communities?.length ?? 0) / 4 + (extCommunities?.length ?? 0) / 8 + (largeCommunities?.length ?? 0) / 12
+  for (const { type, value } of others) if (type === AttributeType.IPV6_EXTENDED_COMMUNITIES) count += value.length / 20
+  return packSizes(asPath === null ? 0 : asPathNumbers(asPath), count, asSets)
 }
 
 function containsWord(words: Uint8Array, word: number): boolean {

@@ -13,6 +13,11 @@ export const PathState = Object.freeze({
   FIRST_AS: 8,
   NEXT_HOP_INVALID: 9,
   TOO_LONG: 10,
+  AS_SET: 11,
+  LONG_AS_PATH: 12,
+  MANY_COMMUNITIES: 13,
+  REFUSED_ATTRIBUTE: 14,
+  MP_FLAGS: 15,
 } as const)
 export type PathState = (typeof PathState)[keyof typeof PathState]
 
@@ -28,6 +33,11 @@ const TEXTS: Readonly<Record<PathState, string>> = Object.freeze({
   [PathState.FIRST_AS]: "AS_PATH does not begin with the peer's AS (RFC 4271 §6.3)",
   [PathState.NEXT_HOP_INVALID]: 'the next hop is no address that can be forwarded to',
   [PathState.TOO_LONG]: 'what the import policy adds makes an attribute longer than its length field can name',
+  [PathState.AS_SET]: 'AS_PATH has an AS_SET, treated as withdrawn (RFC 9774)',
+  [PathState.LONG_AS_PATH]: 'AS_PATH has more AS numbers than maxAsPath allows, treated as withdrawn',
+  [PathState.MANY_COMMUNITIES]: 'more communities than maxCommunities allows, treated as withdrawn',
+  [PathState.REFUSED_ATTRIBUTE]: 'an attribute of treatAsWithdrawAttributes is there, treated as withdrawn',
+  [PathState.MP_FLAGS]: 'an MP attribute has wrong flags, treated as withdrawn (RFC 7606 §3 c)',
 })
 
 export function pathStateText(state: number): string {

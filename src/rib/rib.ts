@@ -7,6 +7,8 @@
 import { NotificationError } from '../bgp/errors.js'
 import type { Family } from '../net/family.js'
 import { FAMILIES } from '../net/family.js'
+import { AttributeFilter } from './attribute-filter.js'
+import type { AttributeRules } from './attribute-rules.js'
 import type { AttributeSet } from './attribute-set.js'
 import { AttributeStore, type StoreIdentity } from './attribute-store.js'
 import { Decision, DecisionReason } from './decision.js'
@@ -45,6 +47,8 @@ export class Rib {
   readonly #closing: RibSource[] = []
   readonly #sweeping: RibSource[] = []
   readonly #policies = new Map<CompiledPolicy, ImportPolicy>()
+  /** By their lists. */
+  readonly #filters = new Map<string, AttributeFilter>()
   readonly #policyKeys = new Map<string, number>()
   readonly #nowSeconds: () => number
   #nextSource = 1
@@ -57,6 +61,7 @@ export class Rib {
     this.store = new AttributeStore(this.nextHops, options, options.seed)
     this.store.onFree((id) => {
       for (const policy of this.#policies.values()) policy.forget(id)
+      for (const filter of this.#filters.values()) filter.forget(id)
     })
     this.local = new RibSource(0, {
       name: 'local',
@@ -238,6 +243,17 @@ export class Rib {
     if (found === undefined) {
       found = new ImportPolicy(policy, this.store)
       this.#policies.set(policy, found)
+    }
+    return found
+  }
+
+  /** For neighbours with lists of attributes to take off or to refuse. */
+  attributeFilterOf({ discard, withdraw }: AttributeRules): AttributeFilter {
+    const key = `${discard.join()}/${withdraw.join()}`
+    let found = this.#filters.get(key)
+    if (found === undefined) {
+      found = new AttributeFilter(this.store, discard, withdraw)
+      this.#filters.set(key, found)
     }
     return found
   }

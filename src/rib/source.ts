@@ -3,6 +3,8 @@
  * slices meanwhile), and one for the routes of this speaker.
  */
 import { FAMILY_COUNT } from '../net/family.js'
+import type { AttributeRules } from './attribute-rules.js'
+import { SetHolder } from './attribute-set.js'
 import type { CompiledPolicy, PolicySource } from './policy-types.js'
 
 export const SourceKind = Object.freeze({ LOCAL: 0, EBGP: 1, CLIENT: 2, NON_CLIENT: 3 } as const)
@@ -26,6 +28,8 @@ export interface SourceOptions {
   readonly allowOwnAs: number
   /** null: everything is accepted; 'none': nothing, an external peer without policy (RFC 8212). */
   readonly importPolicy: CompiledPolicy | 'none' | null
+  /** Absent: whatever RFC 7606 lets pass. */
+  readonly attributeRules?: AttributeRules
 }
 
 export class RibSource {
@@ -45,6 +49,7 @@ export class RibSource {
   readonly endOfRib: boolean[] = new Array<boolean>(FAMILY_COUNT).fill(false)
   /** The session is gone; its paths are being cleared. */
   closed = false
+  readonly held = new SetHolder()
   updatesReceived = 0
   treatedAsWithdraw = 0
 

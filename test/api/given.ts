@@ -10,6 +10,7 @@ import { type ApiLimits, type ApiServer, startApi } from '../../src/api/server.j
 import {
   type Actions,
   ApiError,
+  type ErrorView,
   type ExplainView,
   type NeighborView,
   type PathView,
@@ -38,6 +39,7 @@ export const torA: PeerSummary = {
   prefixesSent: 1,
   description: 'rack 7',
   lastReason: 'session is up',
+  errors: { treatedAsWithdraw: 3, attributesDiscarded: 1, sessionResets: 1, familiesIgnored: 0 },
 }
 export const rr1: PeerSummary = {
   ...torA,
@@ -51,6 +53,7 @@ export const rr1: PeerSummary = {
   upDownSeconds: 61,
   description: '',
   lastReason: 'TCP: connection refused \x1b[31mby a joker',
+  errors: { treatedAsWithdraw: 0, attributesDiscarded: 0, sessionResets: 0, familiesIgnored: 0 },
 }
 export const nodes: PeerSummary = {
   ...rr1,
@@ -72,6 +75,7 @@ export function dynamicPeer(n: number, established = true): PeerSummary {
     state: established ? 'Established' : 'OpenSent',
     stateText: established ? 'Established' : 'OpenSent',
     updateErrors: 1,
+    errors: { treatedAsWithdraw: 1, attributesDiscarded: 0, sessionResets: 0, familiesIgnored: 0 },
   }
 }
 export const torADetail: NeighborView = {
@@ -147,6 +151,44 @@ export const own: PathView = {
   asPath: '',
   reason: 'own route',
 }
+export const errors: readonly ErrorView[] = [
+  {
+    time: '2026-01-02T03:04:06.000Z',
+    firstTime: '2026-01-02T03:04:05.000Z',
+    count: 3,
+    peer: 'tor-a',
+    address: '192.168.0.1',
+    message: 'UPDATE',
+    action: 'treat-as-withdraw',
+    rule: 'RFC 7606 §7.4',
+    reason: 'MULTI_EXIT_DISC: length 3 is not 4',
+    attribute: 4,
+    attributeName: 'MULTI_EXIT_DISC',
+    notification: null,
+    octets: '800403000001',
+    octetsLength: 6,
+    prefixes: ['10.1.0.0/16', '10.2.0.0/16'],
+    prefixCount: 7,
+  },
+  {
+    time: '2026-01-02T03:04:05.000Z',
+    firstTime: '2026-01-02T03:04:05.000Z',
+    count: 1,
+    peer: 'gone',
+    address: '192.168.0.9',
+    message: 'OPEN',
+    action: 'session-reset',
+    rule: 'RFC 4271 §6.2',
+    reason: 'version 3\x1b[31m',
+    attribute: null,
+    attributeName: null,
+    notification: { code: 2, subcode: 1, name: 'OPEN Message Error/Unsupported Version Number' },
+    octets: 'ff'.repeat(256),
+    octetsLength: 300,
+    prefixes: [],
+    prefixCount: 0,
+  },
+]
 const noDiff: ConfigDiff = {
   neighborsAdded: ['tor-b'],
   neighborsRemoved: [],
@@ -254,6 +296,7 @@ function fakeViews(queries: RibQuery[]): Views {
         behind: 0,
       },
     ],
+    errors: (name) => (name === undefined || name === 'tor-a' || name === 'gone' ? errors : []),
     fib: () => [
       {
         prefix: '10.244.1.0/26',

@@ -213,6 +213,7 @@ t.test('defaults', async (t) => {
     allowAsSets: false,
     maxAsPath: 1000,
     maxCommunities: 1000,
+    maxAttributeSets: 200_000,
     gracefulShutdown: false,
     honorGracefulShutdown: true,
     damping: true,

@@ -156,6 +156,7 @@ export function neighbor(given: Partial<NeighborConfig> & { readonly name: strin
     allowAsSets: false,
     maxAsPath: 1000,
     maxCommunities: 1000,
+    maxAttributeSets: 200_000,
     gracefulShutdown: false,
     honorGracefulShutdown: true,
     damping: true,

@@ -16,6 +16,7 @@ export class Framer {
   #expected = 0
   #stopped = false
   #faultType = 0
+  #faultOctets: Uint8Array = NO_DATA
 
   /**
    * Throws NotificationError 1/1, 1/2 or 1/3 for a bad header, after all messages before it were delivered. The framer is then stopped.
@@ -49,6 +50,11 @@ export class Framer {
   /** Type octet of the header that `push` has thrown for: a malformed NOTIFICATION is not answered (RFC 4271 §6.4). */
   get faultType(): number {
     return this.#faultType
+  }
+
+  /** That header, empty before. */
+  get faultOctets(): Uint8Array {
+    return this.#faultOctets
   }
 
   /** Octets of an incomplete message that wait for more. */
@@ -105,6 +111,7 @@ export class Framer {
       return checkHeader(buffer, at, maxOctets)
     } catch (error) {
       this.#faultType = buffer[at + 18]!
+      this.#faultOctets = buffer.slice(at, at + HEADER_OCTETS)
       this.stop()
       throw error
     }

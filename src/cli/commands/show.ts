@@ -2,13 +2,14 @@
  * `nodebgp show …`: what the daemon knows, as tables with the columns operators know, or as JSON.
  */
 import type { Argv, CommandModule } from 'yargs'
-import type { GroupView, NeighborView, PathView, SummaryView } from '../../api/types.js'
+import type { ErrorView, GroupView, NeighborView, PathView, SummaryView } from '../../api/types.js'
 import type { FibEntry } from '../../fib/types.js'
 import { withParameter } from '../client.js'
 import { CommandError, Exit } from '../exit.js'
 import { table } from '../format.js'
 import { type Arguments, clientFor, outputStyle, print, printJson, printRows, withCommon } from '../options.js'
 import { FIB_COLUMNS, GROUP_COLUMNS, PATH_COLUMNS, PATH_LEGEND, PATH_REASON } from '../text/columns.js'
+import { formatError } from '../text/errors.js'
 import { formatNeighbor } from '../text/neighbor.js'
 import { formatSummary, SUMMARY_COLUMNS } from '../text/summary.js'
 
@@ -24,7 +25,8 @@ export const showCommand: CommandModule = {
       .command(adjacency('out', 'what a neighbour is sent'))
       .command(GROUPS)
       .command(FIB)
-      .demandCommand(1, 'show what? summary, neighbors, rib, adj-in, adj-out, groups or fib')
+      .command(ERRORS)
+      .demandCommand(1, 'show what? summary, neighbors, rib, adj-in, adj-out, groups, fib or errors')
       .strict()
       .recommendCommands() as Argv,
   handler: () => {},
@@ -124,6 +126,20 @@ const FIB: CommandModule = {
       if (!(error instanceof CommandError && error.exit === Exit.NO && error.message === '')) throw error
       if (!argv['json']) print('no routes\n')
     }
+  },
+}
+
+const ERRORS: CommandModule = {
+  command: 'errors [name]',
+  describe: 'what neighbours sent that was wrong: rule, action, octets; of all, or of one by name or address',
+  builder: (yargs) => yargs.positional('name', { type: 'string', describe: 'name or address' }),
+  handler: async (argv) => {
+    const name = argv['name'] as string | undefined
+    const path = name === undefined ? '/v1/errors' : `/v1/errors?name=${encodeURIComponent(name)}`
+    const errors = await clientFor(argv).get<ErrorView[]>(path)
+    if (argv['json']) printJson(errors)
+    else
+      print(errors.length === 0 ? 'no errors\n' : errors.map((error) => formatError(error, outputStyle())).join('\n'))
   },
 }
 

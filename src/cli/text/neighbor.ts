@@ -7,6 +7,19 @@ import { stateColour } from './summary.js'
 
 const TYPES = { ebgp: 'external', ibgp: 'internal', 'ibgp-client': 'internal, route reflector client' } as const
 
+/** `5 (3 treated as withdrawn, 2 attributes discarded); show errors has the last ones`. */
+function updateErrors({ name, updateErrors: all, errors }: NeighborView): string {
+  if (errors === undefined) return String(all)
+  const parts = [
+    [errors.treatedAsWithdraw, 'treated as withdrawn'],
+    [errors.attributesDiscarded, 'with attributes discarded'],
+    [errors.sessionResets, 'ended the session'],
+    [errors.familiesIgnored, 'with routes of families not negotiated'],
+  ].filter(([count]) => count !== 0)
+  if (parts.length === 0) return String(all)
+  return `${all} (${parts.map((part) => part.join(' ')).join(', ')}); see show errors ${name}`
+}
+
 export function formatNeighbor(peer: NeighborView, style: Style): string {
   const up = peer.state === 'Established'
   const head = `${printable(peer.name)} (${peer.address}), AS ${peer.asn}, ${TYPES[peer.type]}: `
@@ -30,7 +43,7 @@ export function formatNeighbor(peer: NeighborView, style: Style): string {
         ['Import policy', peer.importPolicy ?? 'none'],
         ['Export policy', peer.exportPolicy ?? 'none'],
         ['Established', `${peer.establishedCount} times, lost ${peer.droppedCount} times`],
-        ['Update errors', peer.updateErrors],
+        ['Update errors', updateErrors(peer)],
         ['Out queue', peer.outQueue],
       ],
       '  ',
