@@ -84,7 +84,7 @@ export function stateWord(state: number): string {
 /** The same from the reason that a view gives. */
 export function stateWordOf(view: { readonly valid: boolean; readonly reason: string }): string {
   if (view.valid) return 'usable'
-  for (const [state, word] of STATE_WORDS) if (pathStateText(state) === view.reason) return word
+  for (const [state, word] of STATE_WORDS) if (view.reason.startsWith(pathStateText(state))) return word
   return view.reason
 }
 

@@ -72,6 +72,7 @@ class LiveWorld {
           clusterId: ROUTER_ID,
           as4: true,
           maxMessageOctets: 4096,
+          sendPaths: 0,
           selfNextHop: family === 0 ? Uint8Array.of(10, 0, 0, 1) : IPV6,
           sharedSubnet: null,
           nextHopSelf: false,
