@@ -79,6 +79,8 @@ export interface NeighborView extends PeerSummary {
     readonly received: number
     readonly accepted: number
     readonly sent: number
+    /** Where it was negotiated (RFC 7911): how many paths of a prefix the peer is sent (0: it hears the winner without identifier), and whether it sends identifiers. */
+    readonly addPath?: { readonly send: number | 'all'; readonly receive: boolean }
     readonly endOfRibReceived: boolean
     readonly endOfRibSent: boolean
   }[]
@@ -122,6 +124,8 @@ export interface ErrorView {
 export interface PathView {
   readonly prefix: string
   readonly family: FamilyName
+  /** With ADD-PATH (RFC 7911): the identifier that the peer sent with it; in adj-out the one that we send. */
+  readonly pathId?: number
   /** Name of the neighbour, `local` for own routes. */
   readonly from: string
   readonly fromAddress: string | null

@@ -284,6 +284,16 @@ export function peerNotes(neighbor: NeighborConfig, live: LivePeer | undefined):
     if (!live.negotiated.families.includes(family))
       notes.push(`${familyRow(family).name} is configured but the peer did not offer it`)
   }
+  for (const family of live.negotiated.families) {
+    const { sendPaths, receive } = neighbor.addPath[family]!
+    const bit = 1 << family
+    if (sendPaths > 0 && (live.negotiated.addPathSend & bit) === 0)
+      notes.push(
+        `addPath.send of ${familyRow(family).name}: the peer did not offer to receive several paths; it hears the winner`,
+      )
+    if (receive && (live.negotiated.addPathReceive & bit) === 0)
+      notes.push(`addPath.receive of ${familyRow(family).name}: the peer did not offer to send several paths`)
+  }
   for (const { group } of live.members) {
     if (group.exporter.options.selfNextHop === null) {
       notes.push(

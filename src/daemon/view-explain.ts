@@ -5,6 +5,8 @@ import type { ExplainView } from '../api/types.js'
 import { formatAddress } from '../net/address.js'
 import type { Family } from '../net/family.js'
 import { parsePrefix } from '../net/prefix.js'
+import type { GroupMember } from '../reflector/reflector.js'
+import type { UpdateGroup } from '../reflector/update-group.js'
 import { decisionText } from '../rib/decision.js'
 import { PathState } from '../rib/path-state.js'
 import { prefixText } from './fib-feed.js'
@@ -20,7 +22,7 @@ export function explain(text: string, context: ViewContext, views: PathViews): E
   if (ids.length === 0) return unknown(text, family, context, views)
   const best = views.winnerOf(family, prefix)
   const entry = context.fib.entry(shown) ?? null
-  const sent = whoHears(context, family, prefix, best)
+  const sent = whoHears(context, views, family, prefix, best)
   return {
     prefix: shown,
     known: true,
@@ -83,7 +85,7 @@ interface Hearers {
   readonly notTo: { peer: string; address: string; reason: string }[]
 }
 
-function whoHears(context: ViewContext, family: Family, prefix: number, best: number): Hearers {
+function whoHears(context: ViewContext, views: PathViews, family: Family, prefix: number, best: number): Hearers {
   const { rib, routes } = context
   const { paths, prefixes } = rib.tables[family]!
   const to: Hearers['to'] = []
@@ -95,17 +97,52 @@ function whoHears(context: ViewContext, family: Family, prefix: number, best: nu
       notTo.push({ ...where, reason: 'the address family was not negotiated' })
     } else if (best === 0) {
       notTo.push({ ...where, reason: 'no usable path' })
+    } else if (member.group.sendsPathIds) {
+      const { paths: sent, refusal } = pathsTo(context, views, member.group, family, prefix, live.source.index)
+      if (sent === '') notTo.push({ ...where, reason: refusal })
+      else to.push({ ...where, note: `${sent}${isPending(member) ? '; being sent' : ''}` })
     } else if (paths.source[best] === live.source.index) {
       notTo.push({ ...where, reason: 'the winner is its own route' })
     } else {
       const source = rib.source(paths.source[best]!)!
       const refusal = member.group.exporter.refusal(rib.store.get(paths.effective[best]!), source, prefixes, prefix)
-      const pending = member.member.state === 'behind' || member.member.position < member.group.log.head
+      const pending = isPending(member)
       if (refusal !== null) notTo.push({ ...where, reason: refusal })
       else to.push({ ...where, note: pending ? 'being sent' : '' })
     }
   }
   return { to, notTo }
+}
+
+function isPending({ group, member }: GroupMember): boolean {
+  return member.state === 'behind' || member.position < group.log.head
+}
+
+/** ADD-PATH: what a member of the group is sent, by identifier and source; `refusal`: why it is sent nothing. */
+function pathsTo(
+  context: ViewContext,
+  views: PathViews,
+  group: UpdateGroup,
+  family: Family,
+  prefix: number,
+  own: number,
+): { readonly paths: string; readonly refusal: string } {
+  const { rib } = context
+  const { paths, prefixes, decision } = rib.tables[family]!
+  const sent = group
+    .sentRows(prefix)
+    .filter((row) => group.sentSource(row) !== own)
+    .map((row) => {
+      const source = rib.source(group.sentSource(row))
+      return `path ${row} from ${source === undefined ? 'a session that is gone' : views.nameOf(source)}`
+    })
+  const other = decision.ranked(prefix).find((path) => paths.source[path] !== own)
+  if (other === undefined)
+    return { paths: sent.join(', '), refusal: 'all its paths are the own routes of the neighbor' }
+  const source = rib.source(paths.source[other]!)!
+  const refusal = group.exporter.refusal(rib.store.get(paths.effective[other]!), source, prefixes, prefix)
+  const better = `the best ${group.exporter.options.sendPaths} of its paths are the own routes of the neighbor`
+  return { paths: sent.join(', '), refusal: refusal ?? better }
 }
 
 function missing(context: ViewContext, family: Family, prefix: number, best: number, sent: Hearers): string[] {

@@ -67,9 +67,13 @@ export class PathViews {
         continue
       }
       const group = live.members.find((member) => member.group.family === family)?.group
-      if (group === undefined || group.sent(prefix) === null || group.sentSource(prefix) === live.source.index) continue
-      yield this.#sent(family, prefix, group)
-      left--
+      if (group === undefined) continue
+      const rows = group.sentRows(prefix).filter((row) => group.sentSource(row) !== live.source.index)
+      // As in rib(): all rows of a prefix before the first is handed out.
+      for (const row of rows.map((row) => this.#sent(family, prefix, group, row))) {
+        yield row
+        if (--left <= 0) return
+      }
     }
   }
 
@@ -111,7 +115,8 @@ export class PathViews {
     return {
       prefix: prefixText(family, prefixes, prefix),
       family: familyRow(family).name,
-      from: this.#nameOf(source),
+      ...(source.options.addPathReceive & (1 << family) ? { pathId: paths.receivedIdOf(path) } : {}),
+      from: this.nameOf(source),
       fromAddress: source.index === 0 ? null : formatAddress(source.options.address),
       best,
       multipath,
@@ -167,19 +172,20 @@ export class PathViews {
     return `another path has: ${decisionText(decision.reason)}`
   }
 
-  #sent(family: Family, prefix: number, group: UpdateGroup): PathView {
+  #sent(family: Family, prefix: number, group: UpdateGroup, row: number): PathView {
     const { rib } = this.#context
-    const out = group.sent(prefix)!
+    const out = group.sent(row)!
     const octets = group.outSets.octets(out)
     const { as4 } = group.exporter.options
     const { attributes } = decodePathAttributes(octets, 0, octets.length, { as4, ebgp: false })
-    const source = rib.source(group.sentSource(prefix))
+    const source = rib.source(group.sentSource(row))
     return {
       prefix: prefixText(family, rib.tables[family]!.prefixes, prefix),
       family: familyRow(family).name,
-      from: source === undefined ? '' : this.#nameOf(source),
+      ...(group.sendsPathIds ? { pathId: row } : {}),
+      from: source === undefined ? '' : this.nameOf(source),
       fromAddress: source === undefined || source.index === 0 ? null : formatAddress(source.options.address),
-      best: true,
+      best: !group.sendsPathIds || row === this.winnerOf(family, prefix),
       multipath: false,
       valid: true,
       reason: 'announced',
@@ -218,11 +224,11 @@ export class PathViews {
 
   #isAnnounced(family: Family, prefix: number): boolean {
     for (const group of this.#context.reflector.groups())
-      if (group.family === family && group.sent(prefix) !== null) return true
+      if (group.family === family && group.sentRows(prefix).length > 0) return true
     return false
   }
 
-  #nameOf(source: RibSource): string {
+  nameOf(source: RibSource): string {
     return this.#context.routes.peerOf(source.index)?.name ?? source.options.name
   }
 

@@ -1,12 +1,13 @@
 /** Views of peers: summary and neighbours (src/api/types.ts). */
 import type { ErrorCounts, NeighborView, PeerSummary, SummaryView } from '../api/types.js'
 import { capabilityName } from '../bgp/capabilities/describe.js'
-import { MessageType } from '../bgp/message/message.js'
+import { MessageType, type Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
 import type { PeerCounters } from '../bgp/session-types.js'
-import type { NeighborConfig } from '../config/types.js'
+import { ADD_PATH_ALL, type NeighborConfig } from '../config/types.js'
 import { formatIpv4 } from '../net/address.js'
 import { FAMILIES, familyRow } from '../net/family.js'
+import type { UpdateGroup } from '../reflector/update-group.js'
 import { SourceKind } from '../rib/source.js'
 import { version } from '../version.js'
 import { peerKind, peerNotes } from './peer-routes.js'
@@ -128,6 +129,7 @@ export class PeerViews {
         received: live!.source.received[group.family]!,
         accepted: live!.source.accepted[group.family]!,
         sent: sentTo(counts, group.id, live!.source.index),
+        ...addPathOf(live!.negotiated, group),
         endOfRibReceived: live!.source.endOfRib[group.family] === true,
         endOfRibSent: member.endOfRibSent,
       })),
@@ -141,6 +143,13 @@ export class PeerViews {
 function errorCounts(counters: PeerCounters): ErrorCounts {
   const { treatedAsWithdraw, attributesDiscarded, errorResets: sessionResets, familiesIgnored } = counters
   return { treatedAsWithdraw, attributesDiscarded, sessionResets, familiesIgnored }
+}
+
+function addPathOf({ addPathReceive, addPathSend }: Negotiated, { family, exporter }: UpdateGroup) {
+  const receive = (addPathReceive & (1 << family)) !== 0
+  if (!receive && (addPathSend & (1 << family)) === 0) return {}
+  const { sendPaths } = exporter.options
+  return { addPath: { send: sendPaths === ADD_PATH_ALL ? ('all' as const) : sendPaths, receive } }
 }
 
 function sentTo(counts: Counts, group: number, source: number): number {

@@ -17,7 +17,7 @@ export const PATH_COLUMNS: readonly Column<PathView>[] = [
   { title: 'Path', value: (path) => path.asPath || '-' },
   { title: 'Orig', value: (path) => ORIGINS[path.origin] },
   { title: 'Age', align: 'right', value: (path) => formatDuration(path.ageSeconds) },
-  { title: 'From', value: (path) => path.from },
+  { title: 'From', value: (path) => (path.pathId === undefined ? path.from : `${path.from} (id ${path.pathId})`) },
 ]
 export const PATH_REASON: Column<PathView> = { title: 'Reason', value: (path) => path.reason }
 

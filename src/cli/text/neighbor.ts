@@ -2,7 +2,7 @@
  * One neighbour in full: session, families, capabilities, counters, notes and the last state changes.
  */
 import type { NeighborView } from '../../api/types.js'
-import { fields, formatDuration, paint, printable, type Style, table } from '../format.js'
+import { type Column, fields, formatDuration, paint, printable, type Style, table } from '../format.js'
 import { stateColour } from './summary.js'
 
 const TYPES = { ebgp: 'external', ibgp: 'internal', 'ibgp-client': 'internal, route reflector client' } as const
@@ -70,10 +70,20 @@ function families(peer: NeighborView, style: Style): string {
       { title: 'Accepted', align: 'right', value: (row) => String(row.accepted) },
       { title: 'Sent', align: 'right', value: (row) => String(row.sent) },
       { title: 'End-of-RIB', value: (row) => eor(row.endOfRibReceived, row.endOfRibSent) },
+      ...(peer.perFamily.some((row) => row.addPath) ? [ADD_PATH] : []),
     ],
     peer.perFamily,
     style,
   )
+}
+
+const ADD_PATH: Column<NeighborView['perFamily'][number]> = {
+  title: 'ADD-PATH',
+  value: ({ addPath }) => {
+    if (addPath === undefined) return '-'
+    const send = addPath.send === 0 ? '' : addPath.send === 'all' ? 'send all' : `send best ${addPath.send}`
+    return [send, addPath.receive && 'receive'].filter(Boolean).join(', ')
+  },
 }
 
 function eor(received: boolean, sent: boolean): string {
