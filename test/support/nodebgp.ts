@@ -86,6 +86,12 @@ export class Nodebgp extends Speaker {
   summary(): Promise<SummaryView> {
     return this.get('/v1/summary') as Promise<SummaryView>
   }
+  adjIn(address: string): Promise<PathView[]> {
+    return this.get(`/v1/adj-in/${address}`) as Promise<PathView[]>
+  }
+  adjOut(address: string): Promise<PathView[]> {
+    return this.get(`/v1/adj-out/${address}`) as Promise<PathView[]>
+  }
   rib(family: FamilyName): Promise<PathView[]> {
     return this.get(`/v1/rib?family=${family}`) as Promise<PathView[]>
   }
@@ -177,6 +183,7 @@ export class Nodebgp extends Speaker {
       ...(peer.range === undefined ? { sourceAddress: this.localAddress(peer) } : {}),
       ...(peer.passive ? { passive: true } : {}),
       ...(peer.client ? { reflectorClient: true } : {}),
+      ...(peer.addPath ? { addPath: { ...peer.addPath, ...(peer.addPath.send === true ? { send: 'all' } : {}) } } : {}),
       // An external neighbour without policies exchanges nothing (RFC 8212).
       ...(peer.asn === this.spec.asn ? {} : { import: 'accept-all', export: 'accept-all' }),
     }

@@ -114,7 +114,9 @@ export class Bird extends Speaker {
     const channels = peer.families.map((family) => {
       const crossed = (family === 'ipv6-unicast') !== isIpv6(local)
       const nextHop = crossed ? `next hop address ${family === 'ipv6-unicast' ? host.v6 : host.v4};` : ''
-      return `${channel(family)} { import all; export filter outgoing; ${nextHop} };`
+      const { send, receive } = peer.addPath ?? {}
+      const addPaths = send && receive ? 'add paths on;' : send ? 'add paths tx;' : receive ? 'add paths rx;' : ''
+      return `${channel(family)} { import all; export filter outgoing; ${nextHop} ${addPaths} };`
     })
     return `protocol bgp p${index} {
   local ${local} port 179 as ${spec.asn};

@@ -142,6 +142,7 @@ export class Frr extends Speaker {
       ...peers.flatMap((peer) => [
         `neighbor ${peer.address} activate`,
         ...(peer.client ? [`neighbor ${peer.address} route-reflector-client`] : []),
+        ...(peer.addPath?.send ? [`neighbor ${peer.address} addpath-tx-all-paths`] : []),
         ...(crossed(peer) ? [`neighbor ${peer.address} route-map OUT6 out`] : []),
       ]),
       'exit-address-family',

@@ -89,6 +89,11 @@ ${spec.peers.map((peer) => this.#neighbor(peer)).join('')}`
     route-reflector-cluster-id = "${spec.clusterId ?? spec.routerId ?? host.v4}"
 `
       : ''
+    const { send, receive } = peer.addPath ?? {}
+    const addPaths =
+      send || receive
+        ? `    [neighbors.afi-safis.add-paths.config]\n      send-max = ${send ? 8 : 0}\n      receive = ${receive ?? false}\n`
+        : ''
     return `[[neighbors]]
   [neighbors.config]
     neighbor-address = "${peer.address}"
@@ -102,7 +107,10 @@ ${spec.peers.map((peer) => this.#neighbor(peer)).join('')}`
     keepalive-interval = 3
     idle-hold-time-after-reset = 1
 ${reflector}${peer.families
-  .map((family) => `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${family}"\n`)
+  .map(
+    (family) =>
+      `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${family}"\n${addPaths}`,
+  )
   .join('')}`
   }
 }
