@@ -60,10 +60,10 @@ async function weSend(t: Test): Promise<void> {
     await hears(t, one, prefix, [a], 'the winner: it takes no identifiers')
   }
 
-  await b.kill()
+  for (const prefix of ANYCAST) await b.withdraw(prefix)
   for (const prefix of ANYCAST)
     for (const speaker of receivers) await hears(t, speaker, prefix, [a], 'one path is withdrawn')
-  await b.start()
+  for (const prefix of ANYCAST) await b.announce({ prefix })
   for (const prefix of ANYCAST) for (const speaker of receivers) await hears(t, speaker, prefix, [a, b], 'both again')
   for (const { host } of targets) {
     const sent = await reflector.adjOut(host.v4)
@@ -78,14 +78,14 @@ async function weSend(t: Test): Promise<void> {
       { addPath: { send: 'all' }, sent: 2 },
     ])
   }
-  // By hand, one after the other, until the last path is gone.
   for (const [speaker, left] of [
     [a, [b]],
     [b, []],
   ] as const) {
-    for (const prefix of ANYCAST) await speaker.withdraw(prefix)
+    await speaker.kill()
     for (const prefix of ANYCAST)
-      for (const receiving of receivers) await hears(t, receiving, prefix, left, `${left.length} paths are left`)
+      for (const receiving of receivers)
+        await hears(t, receiving, prefix, left, `a source is lost, ${left.length} paths are left`)
   }
   for (const { host } of targets) t.same(await reflector.adjOut(host.v4), [], `nothing is announced to ${host.label}`)
 }
@@ -119,9 +119,9 @@ async function theySend(t: Test): Promise<void> {
   await Promise.all([us, a, b, ...reflectors].map((speaker) => speaker.start()))
   const from = (nodes: readonly Nodebgp[], what: string) => fromEach(t, us, centers, nodes, what)
   await from([a, b], 'both paths')
-  await b.kill()
+  for (const prefix of ANYCAST) await b.withdraw(prefix)
   await from([a], 'one path is withdrawn')
-  await b.start()
+  for (const prefix of ANYCAST) await b.announce({ prefix })
   await from([a, b], 'both again')
   for (const { host } of centers) {
     const rows = await us.adjIn(host.v4)
@@ -140,8 +140,8 @@ async function theySend(t: Test): Promise<void> {
     [a, [b]],
     [b, []],
   ] as const) {
-    for (const prefix of ANYCAST) await speaker.withdraw(prefix)
-    await from(left, `${left.length} paths are left`)
+    await speaker.kill()
+    await from(left, `a source is lost, ${left.length} paths are left`)
   }
 }
 
@@ -167,11 +167,11 @@ async function betweenOurs(t: Test): Promise<void> {
   ) => (await view).map(({ prefix, nextHop, pathId }) => `${prefix} ${nextHop} ${pathId}`).sort()
   t.same(await ids(end.adjIn(center.v4)), await ids(reflector.adjOut(last.v4)), 'identifiers as they were sent')
 
-  await a.kill()
+  for (const prefix of ANYCAST) await a.withdraw(prefix)
   for (const prefix of ANYCAST) await hears(t, end, prefix, [b, c], 'the third takes the place of one that goes')
   const explained = await reflector.command('explain', ANYCAST[0])
   t.match(explained, /p3 \(172\.31\.5\.9\): path \d+ from p1, path \d+ from p2/, 'explain names the paths sent')
-  await a.start()
+  for (const prefix of ANYCAST) await a.announce({ prefix })
   for (const prefix of ANYCAST) await hears(t, end, prefix, [a, b], 'and gives it back')
   await end.kill()
   await end.start()

@@ -51,10 +51,15 @@ export function exporterOptions(given: Partial<ExporterOptions> = {}): ExporterO
 
 /** The socket of a peer: what is sent waits until it is taken. */
 export class Socket implements MemberLink {
-  readonly receiver = new Receiver()
+  readonly receiver: Receiver
   stalled = false
   updates = 0
   readonly #queue: { readonly chunks: readonly Uint8Array[]; readonly taken: () => void }[] = []
+
+  /** `addPath`: bit n where what is sent of family n has path identifiers. */
+  constructor(addPath = 0) {
+    this.receiver = new Receiver(addPath)
+  }
 
   send(chunks: readonly Uint8Array[], taken: () => void, messages: number): void {
     this.updates += messages
@@ -80,8 +85,8 @@ export class PeerSocket extends Socket {
   readonly source: RibSource
   member: GroupMember
 
-  constructor(source: RibSource, join: (socket: Socket) => GroupMember) {
-    super()
+  constructor(source: RibSource, join: (socket: Socket) => GroupMember, addPath: number) {
+    super(addPath)
     this.source = source
     this.member = join(this)
   }
@@ -124,7 +129,8 @@ export class GroupWorld {
       allowOwnAs: 0,
       importPolicy: null,
     })
-    const socket = new PeerSocket(source, (link) => this.reflector.join(source.index, name, options, link))
+    const join = (link: Socket): GroupMember => this.reflector.join(source.index, name, options, link)
+    const socket = new PeerSocket(source, join, options.sendPaths > 0 ? 1 << options.family : 0)
     this.sockets.push(socket)
     return socket
   }

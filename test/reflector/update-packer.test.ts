@@ -6,6 +6,7 @@ import { UpdateParts } from '../../src/bgp/message/update-parts.js'
 import { Family } from '../../src/net/family.js'
 import { NO_NEXT_HOP, type OutSet, OutSetTable } from '../../src/reflector/out-set.js'
 import { endOfRibMessage, type PackedSlab, UpdatePacker } from '../../src/reflector/update-packer.js'
+import { PathTable } from '../../src/rib/path-table.js'
 import { PrefixTable } from '../../src/rib/prefix-table.js'
 
 interface Announcement {
@@ -28,24 +29,26 @@ function messages(octets: Uint8Array): Uint8Array[] {
   return found
 }
 
-function nlriOf(buffer: Uint8Array, start: number, end: number): string[] {
+/** With ADD-PATH an item has four octets in front. */
+function nlriOf(buffer: Uint8Array, start: number, end: number, addPath: boolean): string[] {
   const found: string[] = []
   for (let at = start; at < end; ) {
-    const next = at + 1 + ((buffer[at]! + 7) >> 3)
+    const lengthAt = addPath ? at + 4 : at
+    const next = lengthAt + 1 + ((buffer[lengthAt]! + 7) >> 3)
     found.push(Buffer.from(buffer.subarray(at, next)).toString('hex'))
     at = next
   }
   return found
 }
 
-function read(message: Uint8Array): { withdrawn: string[]; announced: Announcement[] } {
+function read(message: Uint8Array, addPath = false): { withdrawn: string[]; announced: Announcement[] } {
   const parts = new UpdateParts()
   splitUpdate(message, 0, message.length, parts)
   if (parts.fault !== null) throw new Error(parts.fault.reason)
   const hex = (start: number, end: number): string => Buffer.from(message.subarray(start, end)).toString('hex')
   const withdrawn = [
-    ...nlriOf(message, parts.withdrawnStart, parts.withdrawnEnd),
-    ...nlriOf(message, parts.mpUnreachNlriStart, parts.mpUnreachNlriEnd),
+    ...nlriOf(message, parts.withdrawnStart, parts.withdrawnEnd, addPath),
+    ...nlriOf(message, parts.mpUnreachNlriStart, parts.mpUnreachNlriEnd, addPath),
   ]
   const mp = parts.mpReachAttributeStart >= 0
   const attributes = mp
@@ -53,15 +56,23 @@ function read(message: Uint8Array): { withdrawn: string[]; announced: Announceme
     : hex(parts.attributesStart, parts.attributesEnd)
   const nextHop = mp ? hex(parts.mpReachNextHopStart, parts.mpReachNextHopEnd) : ''
   const nlri = mp
-    ? nlriOf(message, parts.mpReachNlriStart, parts.mpReachNlriEnd)
-    : nlriOf(message, parts.nlriStart, parts.nlriEnd)
+    ? nlriOf(message, parts.mpReachNlriStart, parts.mpReachNlriEnd, addPath)
+    : nlriOf(message, parts.nlriStart, parts.nlriEnd, addPath)
   return { withdrawn, announced: nlri.map((prefix) => ({ prefix, attributes, nextHop })) }
 }
 
-function given(family: Family, limit: number) {
+function given(family: Family, limit: number, addPath = false) {
   const prefixes = new PrefixTable(family, 1)
+  const paths = new PathTable()
   const outSets = new OutSetTable(1)
-  const packer = new UpdatePacker(family, prefixes, outSets, limit)
+  const packer = new UpdatePacker(family, prefixes, outSets, limit, addPath ? paths : null)
+  /** Row `n` of the packer: a prefix, with ADD-PATH a path of one of few prefixes. */
+  const row = (n: number): number => {
+    if (!addPath) return prefix(n)
+    const id = prefix(n % 500)
+    paths.reservePrefixes(prefixes.capacity)
+    return paths.find(id, n) || paths.insert(id, n, 0)
+  }
   const prefix = (n: number): number => {
     const length = family === Family.IPV4_UNICAST ? 8 + (n % 25) : 16 + (n % 113)
     const word =
@@ -80,55 +91,62 @@ function given(family: Family, limit: number) {
       family === Family.IPV4_UNICAST ? NO_NEXT_HOP : new Uint8Array(number % 2 === 0 ? 16 : 32).fill(number)
     return outSets.intern(octets, octets.length, nextHop)
   }
-  const hexOf = (id: number): string => {
-    const target = new Uint8Array(20)
-    return Buffer.from(target.subarray(0, prefixes.writeNlri(id, target, 0))).toString('hex')
+  const hexOf = (row: number): string => {
+    const target = new Uint8Array(17)
+    const id = addPath ? paths.prefix[row]! : row
+    const nlri = Buffer.from(target.subarray(0, prefixes.writeNlri(id, target, 0))).toString('hex')
+    return addPath ? `${row.toString(16).padStart(8, '0')}${nlri}` : nlri
   }
-  return { packer, prefix, set, hexOf, outSets }
+  return { packer, row, set, hexOf, outSets }
 }
 
 const change = fc.record({ number: fc.nat(3000), source: fc.nat(4), set: fc.nat(4), withdraw: fc.boolean() })
 
 for (const family of [Family.IPV4_UNICAST, Family.IPV6_UNICAST] as const) {
   for (const limit of [4096, 65535]) {
-    t.test(`family ${family}, ${limit} octets: decoded, it is what was put in`, async () => {
-      fc.assert(
-        fc.property(
-          fc.array(change, { maxLength: 400 }),
-          fc.array(fc.nat(limit - 200), { minLength: 5, maxLength: 5 }),
-          (changes, sizes) => {
-            const { packer, prefix, set, hexOf, outSets } = given(family, limit)
-            const withdrawn: string[] = []
-            const expected = new Map<string, Announcement & { readonly source: number }>()
-            const ids = new Set<number>()
-            for (const one of changes) {
-              const id = prefix(one.number)
-              if (ids.has(id)) continue
-              ids.add(id)
-              if (one.withdraw) {
-                packer.withdraw(id)
-                withdrawn.push(hexOf(id))
-              } else {
-                const out = set(one.set, sizes[one.set]!)
-                packer.announce(id, out, one.source)
-                const attributes = Buffer.from(outSets.octets(out)).toString('hex')
-                expected.set(hexOf(id), {
-                  prefix: hexOf(id),
-                  attributes,
-                  nextHop: Buffer.from(out.nextHop).toString('hex'),
-                  source: one.source,
-                })
-              }
-            }
-            if (packer.isEmpty !== (ids.size === 0)) return false
-            const slabs = packer.take()
-            return packer.isEmpty && check(slabs, withdrawn, expected, limit, ids)
-          },
-        ),
-        { numRuns: 60 },
-      )
-    })
+    t.test(`family ${family}, ${limit} octets: decoded, it is what was put in`, async () =>
+      whatWasPutIn(family, limit, false),
+    )
+    t.test(`the same with path identifiers`, async () => whatWasPutIn(family, limit, true))
   }
+}
+
+function whatWasPutIn(family: Family, limit: number, addPath: boolean): void {
+  fc.assert(
+    fc.property(
+      fc.array(change, { maxLength: 400 }),
+      fc.array(fc.nat(limit - 200), { minLength: 5, maxLength: 5 }),
+      (changes, sizes) => {
+        const { packer, row, set, hexOf, outSets } = given(family, limit, addPath)
+        const withdrawn: string[] = []
+        const expected = new Map<string, Announcement & { readonly source: number }>()
+        const ids = new Set<number>()
+        for (const one of changes) {
+          const id = row(one.number)
+          if (ids.has(id)) continue
+          ids.add(id)
+          if (one.withdraw) {
+            packer.withdraw(id)
+            withdrawn.push(hexOf(id))
+          } else {
+            const out = set(one.set, sizes[one.set]!)
+            packer.announce(id, out, one.source)
+            const attributes = Buffer.from(outSets.octets(out)).toString('hex')
+            expected.set(hexOf(id), {
+              prefix: hexOf(id),
+              attributes,
+              nextHop: Buffer.from(out.nextHop).toString('hex'),
+              source: one.source,
+            })
+          }
+        }
+        if (packer.isEmpty !== (ids.size === 0)) return false
+        const slabs = packer.take()
+        return packer.isEmpty && check(slabs, withdrawn, expected, limit, ids, addPath)
+      },
+    ),
+    { numRuns: 60 },
+  )
 }
 
 function check(
@@ -137,6 +155,7 @@ function check(
   expected: ReadonlyMap<string, Announcement & { readonly source: number }>,
   limit: number,
   ids: ReadonlySet<number>,
+  addPath: boolean,
 ): boolean {
   const gone: string[] = []
   const heard = new Map<string, Announcement>()
@@ -145,7 +164,7 @@ function check(
     const all = messages(slab.octets)
     if (all.length !== slab.messages || all.some((message) => message.length > limit)) return false
     for (const message of all) {
-      const { withdrawn: removed, announced } = read(message)
+      const { withdrawn: removed, announced } = read(message, addPath)
       // Withdrawals first.
       if (removed.length > 0 && heard.size > 0) return false
       gone.push(...removed)
@@ -156,12 +175,16 @@ function check(
       const own = messages(slab.octets.subarray(range.start, range.end))
       if (own.length !== range.messages) return false
       if (
-        !own.every((message) => read(message).announced.every(({ prefix }) => expected.get(prefix)!.source === source))
+        !own.every((message) =>
+          read(message, addPath).announced.every(({ prefix }) => expected.get(prefix)!.source === source),
+        )
       )
         return false
       const others = [...messages(slab.octets.subarray(0, range.start)), ...messages(slab.octets.subarray(range.end))]
       if (
-        others.some((message) => read(message).announced.some(({ prefix }) => expected.get(prefix)!.source === source))
+        others.some((message) =>
+          read(message, addPath).announced.some(({ prefix }) => expected.get(prefix)!.source === source),
+        )
       )
         return false
     }
@@ -199,11 +222,11 @@ t.test('messages are filled up: 4000 prefixes of one set need the fewest that th
 })
 
 t.test('slabs share memory up to 64 KiB, and no more is taken than is needed', async (t) => {
-  const { packer, prefix, set } = given(Family.IPV4_UNICAST, 4096)
-  packer.announce(prefix(1), set(1, 20), 1)
+  const { packer, row, set } = given(Family.IPV4_UNICAST, 4096)
+  packer.announce(row(1), set(1, 20), 1)
   const [slab] = packer.take()
   t.ok(slab!.octets.buffer.byteLength < 200, `${slab!.octets.buffer.byteLength} octets for one small message`)
-  for (let n = 0; n < 200; n++) packer.announce(prefix(n), set(n, 3000), 1)
+  for (let n = 0; n < 200; n++) packer.announce(row(n), set(n, 3000), 1)
   const slabs = packer.take()
   t.ok(slabs.length >= 9)
   t.ok(slabs.every(({ octets }) => octets.buffer.byteLength <= 65536))

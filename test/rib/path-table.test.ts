@@ -68,6 +68,68 @@ t.test('both lists hold what a Map of (prefix, source) holds, whatever is remove
   )
 })
 
+t.test(
+  'with identifiers a path is (prefix, source, identifier); who holds an id keeps it from being reused',
+  async () => {
+    const step = fc.record({
+      prefix: fc.integer({ min: 1, max: 3 }),
+      source: fc.nat(1),
+      id: fc.constantFrom(0, 1, 0xffffffff),
+      what: fc.constantFrom('add', 'remove', 'hold', 'release'),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const table = new PathTable()
+        const heads = [0, 0]
+        const live = new Map<string, number>()
+        /** Path id → how often it is held, and the prefix that it has to go on naming. */
+        const held = new Map<number, { count: number; readonly prefix: number }>()
+        for (const { prefix, source, id, what } of steps) {
+          const key = `${prefix} ${source} ${id}`
+          const path = table.find(prefix, source, id)
+          if (path !== (live.get(key) ?? 0)) return false
+          if (path !== 0 && table.receivedIdOf(path) !== id) return false
+          if (what === 'add' && path === 0) {
+            const made = table.insert(prefix, source, heads[source]!, id)
+            if (held.has(made)) return false
+            heads[source] = made
+            live.set(key, made)
+          } else if (what === 'remove' && path !== 0) {
+            heads[source] = table.remove(path, heads[source]!)
+            live.delete(key)
+          } else if (what === 'hold' && path !== 0) {
+            table.retain(path)
+            held.set(path, { count: (held.get(path)?.count ?? 0) + 1, prefix })
+          } else if (what === 'release') {
+            const [known] = held
+            if (known === undefined) continue
+            table.release(known[0])
+            if (--known[1].count === 0) held.delete(known[0])
+          }
+          for (const [id, { prefix }] of held) if (table.prefix[id] !== prefix) return false
+          for (let prefix = 1; prefix <= 3; prefix++)
+            for (let source = 0; source < 2; source++)
+              if (
+                table.countOf(prefix, source) !==
+                [...live.keys()].filter((key) => key.startsWith(`${prefix} ${source} `)).length
+              )
+                return false
+        }
+        return table.size === live.size && table.end <= live.size + held.size + 1 + steps.length
+      }),
+    )
+    const table = new PathTable()
+    const path = table.insert(1, 0, 0)
+    table.retain(path)
+    table.retain(path)
+    table.remove(path, path)
+    table.release(path)
+    if (table.insert(2, 0, 0) === path) throw new Error('held once more')
+    table.release(path)
+    if (table.insert(3, 0, 0) !== path) throw new Error('free again')
+  },
+)
+
 t.test('grows with all its columns', async (t) => {
   const table = new PathTable()
   table.reservePrefixes(10_000)
