@@ -47,9 +47,9 @@ async function weSend(t: Test): Promise<void> {
     ],
   })
   segment.add(reflector)
-  const [a, b] = sources.map((host) => segment.add(source(host, center))) as [Nodebgp, Nodebgp]
+  const [a, b] = sources.map((host) => segment.add(source(host, center))) as [Speaker, Speaker]
   const receivers = targets.map(({ kind, host }) => segment.add(foreign(kind, receiver(host, center))))
-  const one = segment.add(new Nodebgp(receiver(plain, center, {})))
+  const one = segment.add(foreign('bird', receiver(plain, center, {})))
   // The last of them joins when all is there.
   await Promise.all([reflector, a, b, one, ...receivers.slice(0, -1)].map((speaker) => speaker.start()))
   for (const prefix of ANYCAST)
@@ -103,8 +103,8 @@ async function theySend(t: Test): Promise<void> {
     }),
   )
   const [a, b] = sources.map((host) => segment.add(source(host, ...centers.map((center) => center.host)))) as [
-    Nodebgp,
-    Nodebgp,
+    Speaker,
+    Speaker,
   ]
   const reflectors = centers.map(({ kind, host }) =>
     segment.add(
@@ -117,7 +117,7 @@ async function theySend(t: Test): Promise<void> {
     ),
   )
   await Promise.all([us, a, b, ...reflectors].map((speaker) => speaker.start()))
-  const from = (nodes: readonly Nodebgp[], what: string) => fromEach(t, us, centers, nodes, what)
+  const from = (nodes: readonly Speaker[], what: string) => fromEach(t, us, centers, nodes, what)
   await from([a, b], 'both paths')
   for (const prefix of ANYCAST) await b.withdraw(prefix)
   await from([a], 'one path is withdrawn')
@@ -158,7 +158,7 @@ async function betweenOurs(t: Test): Promise<void> {
       peers: [...hosts.map((host) => client(host)), client(last, { send: 2 })],
     }),
   )
-  const [a, b, c] = hosts.map((host) => segment.add(source(host, center))) as [Nodebgp, Nodebgp, Nodebgp]
+  const [a, b, c] = hosts.map((host) => segment.add(source(host, center))) as [Speaker, Speaker, Speaker]
   const end = segment.add(new Nodebgp(receiver(last, center)))
   await Promise.all([reflector, a, b, c, end].map((speaker) => speaker.start()))
   for (const prefix of ANYCAST) await hears(t, end, prefix, [a, b], 'the best two of three')
@@ -188,9 +188,9 @@ function client(host: Host, addPath: PeerSpec['addPath'] = undefined): PeerSpec 
   return { ...peer(host, addPath), client: true }
 }
 
-/** Announces the anycast prefixes, without ADD-PATH. */
-function source(host: Host, ...centers: readonly Host[]): Nodebgp {
-  return new Nodebgp({
+/** Announces the anycast prefixes, without ADD-PATH. BIRD starts at once. */
+function source(host: Host, ...centers: readonly Host[]): Speaker {
+  return foreign('bird', {
     host,
     asn: ASN,
     routes: ANYCAST.map((prefix) => ({ prefix })),
