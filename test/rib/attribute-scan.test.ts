@@ -3,10 +3,10 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
-import { asPathContains, asPathLength, firstAs } from '../../src/bgp/attributes/as-path.js'
+import { asPathContains, asPathLength, asPathNumbers, firstAs } from '../../src/bgp/attributes/as-path.js'
 import { decodePathAttributes } from '../../src/bgp/attributes/decode.js'
 import { communityBits, scanAttributes } from '../../src/rib/attribute-scan.js'
-import { AttributeSet } from '../../src/rib/attribute-set.js'
+import { AttributeSet, asNumbersOf, communitiesOf, hasAsSets } from '../../src/rib/attribute-set.js'
 
 const IDENTITY = { asn: 65001, routerId: 0x0a000001, clusterId: 0x0a000002 }
 
@@ -78,6 +78,9 @@ t.test('what the scan accepts, the decoder says too', async (t) => {
         set.med >>> 0 === Math.max(0, values.med) &&
         set.localPref >>> 0 === (values.localPref < 0 ? 100 : values.localPref) &&
         set.asPathLength === asPathLength(path) &&
+        hasAsSets(set) === decoded.asSets &&
+        asNumbersOf(set) === asPathNumbers(path) &&
+        communitiesOf(set) === (values.communities?.length ?? 0) / 4 + (values.extCommunities?.length ?? 0) / 8 &&
         set.neighborAs >>> 0 === (path.length === 0 ? 0 : firstAs(path)) &&
         set.ownAsCount === asPathContains(path, IDENTITY.asn) &&
         set.hasOriginator === values.originatorId >= 0 &&
