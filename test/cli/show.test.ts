@@ -1,5 +1,5 @@
 import t from 'tap'
-import { best, givenApi, own, summary, torADetail } from '../api/given.js'
+import { best, errors, givenApi, own, summary, torADetail } from '../api/given.js'
 import { requireOrSkip } from '../support/require.js'
 import { nodebgp, shell } from './cli.js'
 
@@ -42,6 +42,31 @@ t.test('--json is the view itself', async (t) => {
   t.match(await json('show', 'groups'), [{ id: 1 }])
   t.match(await json('show', 'fib'), [{ state: 'installed' }])
   t.match(await json('explain', '10.244.1.0/26'), { known: true })
+})
+
+t.test('show errors: rule, action and octets, also of peers that are gone', async (t) => {
+  const { code, out } = await nodebgp(['show', 'errors', ...socket])
+  t.equal(code, 0)
+  t.equal(
+    out,
+    `2026-01-02T03:04:06.000Z tor-a (192.168.0.1): treat-as-withdraw, 3 times since 2026-01-02T03:04:05.000Z
+  Message:   UPDATE
+  Attribute: MULTI_EXIT_DISC (4)
+  Reason:    MULTI_EXIT_DISC: length 3 is not 4
+  Rule:      RFC 7606 §7.4
+  Octets:    800403000001
+  Prefixes:  10.1.0.0/16, 10.2.0.0/16 and 5 more
+
+2026-01-02T03:04:05.000Z gone (192.168.0.9): session-reset, NOTIFICATION 2/1 (OPEN Message Error/Unsupported Version Number)
+  Message: OPEN
+  Reason:  version 3
+  Rule:    RFC 4271 §6.2
+  Octets:  ${'ff'.repeat(256)} and 44 more octets
+`,
+  )
+  t.same(JSON.parse((await nodebgp(['show', 'errors', '--json', ...socket])).out), errors)
+  t.match(await nodebgp(['show', 'errors', 'rr-1', ...socket]), { code: 1, err: /no neighbour.*'rr-1'/ })
+  t.match((await nodebgp(['show', 'neighbors', 'tor-a', ...socket])).out, /Update errors: +5 \(3 treated as withdrawn/)
 })
 
 t.test('show rib: table, options, exit codes', async (t) => {
