@@ -32,6 +32,8 @@ export interface LogEventFields {
     /** The attribute as hex, cut at 256 octets. */
     octets?: string
     prefix?: string
+    /** The whole message as hex, at most 4096 octets (RFC 7606 §6); only in JSON lines. */
+    update?: string
   }
   'config-reloaded': { file: string; changes: string }
   'config-rejected': { file: string; problems: number; reason: string }

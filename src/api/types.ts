@@ -120,6 +120,9 @@ export interface ErrorView {
   /** Of the first one: the first few of `prefixCount`. */
   readonly prefixes: readonly string[]
   readonly prefixCount: number
+  /** Hex of the first message, at most 4096 octets of `messageLength`: `nodebgp decode` takes it. */
+  readonly messageOctets: string
+  readonly messageLength: number
 }
 export interface PathView {
   readonly prefix: string

@@ -30,6 +30,9 @@ export interface ErrorEntry {
   /** Of the first message: the first of `prefixCount` prefixes. */
   readonly prefixes: readonly string[]
   readonly prefixCount: number
+  /** The first message, at most WHOLE_KEPT octets of it (RFC 7606 §6). */
+  readonly whole: Uint8Array
+  readonly wholeLength: number
 }
 
 /** What happened. `reason` with its rule in parentheses at the end. */
@@ -41,6 +44,7 @@ export type ErrorFact = Pick<ErrorEntry, 'peer' | 'address' | 'message' | 'actio
 /** What of the message is kept; asked for once an entry. */
 export interface ErrorDetail {
   readonly octets: Uint8Array
+  readonly whole: Uint8Array
   readonly prefixes: readonly string[]
   readonly prefixCount: number
 }
@@ -90,7 +94,7 @@ export class ErrorLog {
   }
 }
 
-function entryOf(fact: ErrorFact, { octets, prefixes, prefixCount }: ErrorDetail): ErrorEntry {
+function entryOf(fact: ErrorFact, { octets, whole, prefixes, prefixCount }: ErrorDetail): ErrorEntry {
   const { what, rule } = splitReason(fact.reason)
   const { peer, address, message, action, attribute, notification, atMs } = fact
   const kept = octets.subarray(0, OCTETS_KEPT)
@@ -110,9 +114,13 @@ function entryOf(fact: ErrorFact, { octets, prefixes, prefixCount }: ErrorDetail
     octetsLength: octets.length,
     prefixes,
     prefixCount,
+    whole: whole.slice(0, WHOLE_KEPT),
+    wholeLength: whole.length,
   }
 }
 
 export const MAX_ENTRIES = 256
 export const MAX_ENTRIES_OF_PEER = 32
 export const OCTETS_KEPT = 256
+/** All of a message, but for extended ones: a megabyte for the whole log. */
+export const WHOLE_KEPT = 4096

@@ -3,7 +3,7 @@
  */
 import type { ErrorView } from '../api/types.js'
 import { type ErrorAction, type ErrorDetail, type ErrorEntry, ErrorLog } from '../bgp/error-log.js'
-import type { AttributeFault, NotificationError } from '../bgp/errors.js'
+import { type AttributeFault, NO_DATA, type NotificationError } from '../bgp/errors.js'
 import { attributeName } from '../bgp/iana.js'
 import { type FaultPlace, faultyOctets, faultyPrefixes } from '../bgp/message/fault-place.js'
 import { HEADER_OCTETS, MessageType } from '../bgp/message/message.js'
@@ -11,7 +11,6 @@ import { notificationText } from '../bgp/message/notification.js'
 import type { Peer } from '../bgp/peer.js'
 import { messageName } from '../bgp/reason.js'
 import type { Log } from '../log.js'
-import { Family } from '../net/family.js'
 import { WallClock } from './wall-clock.js'
 
 export class PeerErrors {
@@ -33,9 +32,10 @@ export class PeerErrors {
     else counters.treatedAsWithdraw++
     const entry = this.#record(peer, fault.approach, 'UPDATE', fault.attribute, fault.reason, null, () => {
       const { first, count } = faultyPrefixes(place, addPath, PREFIXES_KEPT)
-      return { octets: faultyOctets(place, fault), prefixes: first, prefixCount: count }
+      const whole = place.buffer.subarray(place.messageStart, place.messageEnd)
+      return { octets: faultyOctets(place, fault), whole, prefixes: first, prefixCount: count }
     })
-    const { action, rule, reason, octets, prefixes } = entry
+    const { action, rule, reason, octets, prefixes, whole } = entry
     this.#log.write('session-update-error', {
       peer: peer.name,
       action,
@@ -43,6 +43,10 @@ export class PeerErrors {
       reason,
       ...(octets === '' ? {} : { octets }),
       ...(prefixes[0] === undefined ? {} : { prefix: prefixes[0] }),
+      // Only made for lines that are written.
+      get update() {
+        return hex(whole)
+      },
     })
   }
 
@@ -67,6 +71,7 @@ export class PeerErrors {
     const message = code === 1 ? 'header' : messageName(octets[HEADER_OCTETS - 1] ?? 0)
     this.#record(peer, 'session-reset', message, attribute, error.message, { code, subcode }, () => ({
       ...NO_DETAIL,
+      whole: octets,
       octets: attribute >= 0 && error.data.length > 0 ? error.data : faultyPart(octets, error),
     }))
   }
@@ -94,7 +99,7 @@ export class PeerErrors {
   }
 
   #view(entry: ErrorEntry): ErrorView {
-    const { firstAtMs, lastAtMs, attribute, notification, ...rest } = entry
+    const { firstAtMs, lastAtMs, attribute, notification, whole, wholeLength, ...rest } = entry
     return {
       time: this.#wallClock.text(lastAtMs),
       firstTime: this.#wallClock.text(firstAtMs),
@@ -105,6 +110,8 @@ export class PeerErrors {
         notification === null
           ? null
           : { ...notification, name: notificationText(notification.code, notification.subcode) },
+      messageOctets: hex(whole),
+      messageLength: wholeLength,
     }
   }
 }
@@ -116,9 +123,13 @@ function faultyPart(message: Uint8Array, { attribute, message: reason }: Notific
   const attributesEnd = lengthAt + 2 + (((message[lengthAt] ?? 0) << 8) | (message[lengthAt + 1] ?? 0))
   if (attributesEnd > message.length) return message
   const place = { buffer: message, attributesStart: lengthAt + 2, attributesEnd }
-  const found = faultyOctets({ ...place, family: Family.IPV4_UNICAST, nlriStart: 0, nlriEnd: 0 }, { attribute, reason })
+  const found = faultyOctets(place, { attribute, reason })
   return found.length > 0 ? found : message
 }
 
-const NO_DETAIL: ErrorDetail = Object.freeze({ octets: new Uint8Array(0), prefixes: [], prefixCount: 0 })
+function hex(octets: Uint8Array): string {
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('hex')
+}
+
+const NO_DETAIL: ErrorDetail = Object.freeze({ octets: NO_DATA, whole: NO_DATA, prefixes: [], prefixCount: 0 })
 const PREFIXES_KEPT = 5

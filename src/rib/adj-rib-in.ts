@@ -8,6 +8,7 @@ import { asPathContains } from '../bgp/attributes/as-path.js'
 import { missingMandatory } from '../bgp/attributes/decode.js'
 import { type AttributeFault, NO_DATA, NotificationError } from '../bgp/errors.js'
 import type { FaultPlace } from '../bgp/message/fault-place.js'
+import { HEADER_OCTETS } from '../bgp/message/message.js'
 import { hasReachable, isEndOfRib, missingNlriReset, onlyMpUnreach, splitUpdate } from '../bgp/message/update.js'
 import { UpdateParts } from '../bgp/message/update-parts.js'
 import { Family, familyOf } from '../net/family.js'
@@ -290,6 +291,7 @@ export class AdjRibIn {
     if (strength === 2) source.treatedAsWithdraw++
     const parts = this.#parts
     const { attributesStart, attributesEnd } = parts
+    const [messageStart, messageEnd] = [parts.withdrawnStart - HEADER_OCTETS - 2, parts.nlriEnd]
     const mpFamily = parts.mpReachAttributeStart < 0 ? undefined : familyOf(parts.mpReachAfi, parts.mpReachSafi)
     const family = ipv4Fields ? Family.IPV4_UNICAST : (mpFamily ?? Family.IPV4_UNICAST)
     const [nlriStart, nlriEnd] = ipv4Fields
@@ -299,6 +301,8 @@ export class AdjRibIn {
         : [parts.mpReachNlriStart, parts.mpReachNlriEnd]
     this.#events.fault(source, fault, {
       buffer: this.#buffer,
+      messageStart,
+      messageEnd,
       attributesStart,
       attributesEnd,
       family,

@@ -169,6 +169,8 @@ export const errors: readonly ErrorView[] = [
     octetsLength: 6,
     prefixes: ['10.1.0.0/16', '10.2.0.0/16'],
     prefixCount: 7,
+    messageOctets: 'ff'.repeat(60),
+    messageLength: 60,
   },
   {
     time: '2026-01-02T03:04:05.000Z',
@@ -187,6 +189,8 @@ export const errors: readonly ErrorView[] = [
     octetsLength: 300,
     prefixes: [],
     prefixCount: 0,
+    messageOctets: 'ff'.repeat(300),
+    messageLength: 300,
   },
 ]
 const noDiff: ConfigDiff = {

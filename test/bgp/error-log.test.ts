@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ErrorLog, MAX_ENTRIES, MAX_ENTRIES_OF_PEER, OCTETS_KEPT } from '../../src/bgp/error-log.js'
+import { ErrorLog, MAX_ENTRIES, MAX_ENTRIES_OF_PEER, OCTETS_KEPT, WHOLE_KEPT } from '../../src/bgp/error-log.js'
 
 const FACT = {
   peer: 'a',
@@ -10,7 +10,8 @@ const FACT = {
   notification: null,
   reason: 'MULTI_EXIT_DISC: length 3 is not 4 (RFC 7606 §7.4)',
 } as const
-const DETAIL = { octets: Uint8Array.of(0x80, 4, 3, 0, 0, 1), prefixes: ['10.1.0.0/16'], prefixCount: 3 }
+const WHOLE = new Uint8Array(60)
+const DETAIL = { octets: Uint8Array.of(0x80, 4, 3, 0, 0, 1), whole: WHOLE, prefixes: ['10.1.0.0/16'], prefixCount: 3 }
 
 t.test('repeats are folded, octets are taken once', async (t) => {
   const log = new ErrorLog()
@@ -43,11 +44,22 @@ t.test('repeats are folded, octets are taken once', async (t) => {
 t.test('bounded: by peer, over all, and in octets', async (t) => {
   const log = new ErrorLog()
   const record = (peer: string, n: number): void => {
-    log.record({ ...FACT, peer, reason: `fault ${n}`, atMs: n }, () => ({ ...DETAIL, octets: new Uint8Array(5000) }))
+    log.record({ ...FACT, peer, reason: `fault ${n}`, atMs: n }, () => ({
+      ...DETAIL,
+      octets: new Uint8Array(5000),
+      whole: new Uint8Array(65_000),
+    }))
   }
   for (let n = 0; n < 1000; n++) record('loud', n)
   t.equal(log.size, MAX_ENTRIES_OF_PEER)
-  t.match(log.entries()[0], { reason: 'fault 999', rule: '', octetsLength: 5000, octets: '00'.repeat(OCTETS_KEPT) })
+  t.match(log.entries()[0], {
+    reason: 'fault 999',
+    rule: '',
+    octetsLength: 5000,
+    octets: '00'.repeat(OCTETS_KEPT),
+    wholeLength: 65_000,
+  })
+  t.equal(log.entries()[0]?.whole.length, WHOLE_KEPT)
   record('quiet', 1)
   for (let n = 0; n < 500; n++) record('loud', n)
   t.ok(

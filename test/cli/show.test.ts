@@ -50,7 +50,7 @@ t.test('show errors: rule, action and octets, also of peers that are gone', asyn
   t.equal(
     out,
     `2026-01-02T03:04:06.000Z tor-a (192.168.0.1): treat-as-withdraw, 3 times since 2026-01-02T03:04:05.000Z
-  Message:   UPDATE
+  Message:   UPDATE of 60 octets (--json has them)
   Attribute: MULTI_EXIT_DISC (4)
   Reason:    MULTI_EXIT_DISC: length 3 is not 4
   Rule:      RFC 7606 §7.4
@@ -58,7 +58,7 @@ t.test('show errors: rule, action and octets, also of peers that are gone', asyn
   Prefixes:  10.1.0.0/16, 10.2.0.0/16 and 5 more
 
 2026-01-02T03:04:05.000Z gone (192.168.0.9): session-reset, NOTIFICATION 2/1 (OPEN Message Error/Unsupported Version Number)
-  Message: OPEN
+  Message: OPEN of 300 octets (--json has them)
   Reason:  version 3
   Rule:    RFC 4271 §6.2
   Octets:  ${'ff'.repeat(256)} and 44 more octets

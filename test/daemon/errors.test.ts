@@ -74,6 +74,7 @@ t.test('show errors, counters, and lists that a reload changes on the live sessi
       prefixes: [P1, P2],
       prefixCount: 2,
       count: 3,
+      messageOctets: update('', GOOD + BAD_MED, nlri(P1) + nlri(P2)),
       notification: null,
     },
   ])

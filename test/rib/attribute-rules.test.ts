@@ -350,7 +350,16 @@ t.test('a fault is told with its octets and its prefixes', async (t) => {
     [/ATOMIC_AGGREGATE: length 1/, '40060109', [], 0],
   ])
   const withIds = Uint8Array.from([0, 0, 0, 1, 16, 10, 1, 0, 0, 0, 2, 12, 10, 255])
-  const place = { buffer: withIds, attributesStart: 0, attributesEnd: 0, family: 0 as const, nlriStart: 0, nlriEnd: 14 }
+  const place = {
+    buffer: withIds,
+    messageStart: 0,
+    messageEnd: 0,
+    attributesStart: 0,
+    attributesEnd: 0,
+    family: 0 as const,
+    nlriStart: 0,
+    nlriEnd: 14,
+  }
   t.same(faultyPrefixes(place, true, 5), { count: 2, first: [P1, '10.240.0.0/12'] })
   t.same(faultyPrefixes({ ...place, nlriEnd: 13 }, true, 5), { count: 1, first: [P1] }, 'cut NLRI do no harm')
 })

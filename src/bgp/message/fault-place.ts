@@ -9,6 +9,9 @@ import { Flags } from '../iana.js'
 
 export interface FaultPlace {
   readonly buffer: Uint8Array
+  /** The whole UPDATE, header included. */
+  readonly messageStart: number
+  readonly messageEnd: number
   readonly attributesStart: number
   readonly attributesEnd: number
   readonly family: Family
@@ -19,7 +22,7 @@ export interface FaultPlace {
 
 /** The attribute that the fault names, header included; from the cut on where a length overruns; the whole block where none is named. */
 export function faultyOctets(
-  place: FaultPlace,
+  place: Pick<FaultPlace, 'buffer' | 'attributesStart' | 'attributesEnd'>,
   fault: Pick<AttributeFault, 'attribute' | 'reason' | 'cut'>,
 ): Uint8Array {
   const { buffer, attributesEnd: end } = place

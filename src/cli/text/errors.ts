@@ -14,7 +14,12 @@ export function formatError(error: ErrorView, style: Style): string {
     `${error.time} ${printable(error.peer)} (${printable(error.address)}): ${action}${sent}${times}\n` +
     fields(
       [
-        ['Message', error.message],
+        [
+          'Message',
+          error.messageLength === 0
+            ? error.message
+            : `${error.message} of ${error.messageLength} octets (--json has them)`,
+        ],
         ['Attribute', error.attribute === null ? null : `${error.attributeName} (${error.attribute})`],
         ['Reason', error.reason],
         ['Rule', error.rule || null],
