@@ -5,6 +5,7 @@
  * Without a reflector role there are no clients, so internal routes go to external peers only.
  */
 import { prependAs } from '../bgp/attributes/as-path.js'
+import { withoutRepeats } from '../bgp/attributes/lists.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
 import { CommunityBits } from '../rib/attribute-set.js'
 import type { AttributeEdits } from '../rib/policy-types.js'
@@ -165,6 +166,8 @@ export function reflectOctets(octets: Uint8Array, originatorId: number, clusterI
     const end = at + (extended ? 4 : 3) + length
     if (end > octets.length) return -1
     if (type === 5) hasLocalPref = true
+    // Repeated large communities are not sent (RFC 8092 §5); the decoder drops them.
+    if (type === 32 && withoutRepeats(octets.subarray(end - length, end), 12).length !== length) return -1
     if (!originatorDone && type >= 9) {
       if (type !== 9) out = writeOriginator(originatorId, target, out)
       originatorDone = true

@@ -226,6 +226,8 @@ t.test('reflectOctets refuses what the encoder would write otherwise', async (t)
     'a CLUSTER_LIST that outgrows one octet of length',
   )
   t.ok(reflect([...good, 0x80, 10, 248, ...new Array(248).fill(1)]) > 0)
+  t.equal(reflect([...good, 0xc0, 32, 24, ...new Array(24).fill(1)]), -1, 'a large community twice (RFC 8092 §5)')
+  t.ok(reflect([...good, 0xc0, 32, 24, ...new Array(12).fill(1), ...new Array(12).fill(2)]) > 0)
 })
 
 t.test('reflectOctets bears any octets: refused, or as the long way does it', async () => {
