@@ -83,7 +83,7 @@ function installedByHand() {
 }
 
 function compile() {
-  const sources = ['src', 'test', 'bench'].flatMap((folder) => listFiles(join(root, folder), '.ts'))
+  const sources = ['src', 'test', 'bench', 'fuzz'].flatMap((folder) => listFiles(join(root, folder), '.ts'))
   const digest = createHash('sha256')
   for (const file of [...sources, join(root, 'tsconfig.json'), join(root, 'package-lock.json')]) {
     const { size, mtimeMs } = statSync(file)

@@ -1,0 +1,63 @@
+/** The neighbours that send, and those that listen: each writes, or is written to, in another way. */
+import type { Family } from '../src/net/family.js'
+import type { PeerKind } from '../src/reflector/reflect.js'
+import { SourceKind } from '../src/rib/source.js'
+import { capability, u32 } from './generate.js'
+import { concat } from './update-tree.js'
+
+export const OUR_ASN = 64512
+export const ROUTER_ID = 0x0a000001
+
+export interface Sender {
+  readonly name: string
+  readonly kind: PeerKind
+  readonly asn: number
+  readonly as4: boolean
+  readonly families: readonly Family[]
+  /** Families whose NLRI carry path identifiers. */
+  readonly addPath: readonly Family[]
+  readonly extendedMessages: boolean
+}
+
+/**
+ * What this speaker takes in today. A feature that is switched on is offered by both ends, and the senders that have it use it: this is the one place to
+ * change when it arrives.
+ */
+export const FEATURES = Object.freeze({ addPath: false, extendedMessages: true, enhancedRefresh: true })
+
+const plain = { as4: true, families: [0, 1] as const, addPath: [], extendedMessages: false }
+
+export const SENDERS: readonly Sender[] = Object.freeze([
+  { ...plain, name: 'client', kind: SourceKind.CLIENT, asn: OUR_ASN },
+  { ...plain, name: 'external', kind: SourceKind.EBGP, asn: 65010 },
+  { ...plain, name: 'external-as2', kind: SourceKind.EBGP, asn: 65020, as4: false },
+  { ...plain, name: 'client-as2', kind: SourceKind.CLIENT, asn: OUR_ASN, as4: false },
+  { ...plain, name: 'non-client', kind: SourceKind.NON_CLIENT, asn: OUR_ASN, families: [0] as const },
+  { ...plain, name: 'several', kind: SourceKind.CLIENT, asn: OUR_ASN, addPath: [0, 1] as const },
+  { ...plain, name: 'extended', kind: SourceKind.CLIENT, asn: OUR_ASN, extendedMessages: true },
+])
+
+/** Capabilities without which it would not be this sender. */
+export function neededCapabilities({ asn, as4, families, addPath, extendedMessages }: Sender): Uint8Array[] {
+  const needed = families.map((family) => capability(1, Uint8Array.of(0, family + 1, 0, 1)))
+  needed.push(capability(2))
+  if (as4) needed.push(capability(65, u32(asn)))
+  if (extendedMessages) needed.push(capability(6))
+  if (FEATURES.enhancedRefresh) needed.push(capability(70))
+  if (FEATURES.addPath && addPath.length > 0) {
+    needed.push(capability(69, concat(...addPath.map((family) => Uint8Array.of(0, family + 1, 1, 2)))))
+  }
+  return needed
+}
+
+export interface Listener {
+  readonly name: string
+  readonly kind: PeerKind
+  readonly as4: boolean
+}
+
+export const LISTENERS: readonly Listener[] = Object.freeze([
+  { name: 'client', kind: SourceKind.CLIENT, as4: true },
+  { name: 'non-client-as2', kind: SourceKind.NON_CLIENT, as4: false },
+  { name: 'external', kind: SourceKind.EBGP, as4: true },
+])
