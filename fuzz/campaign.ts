@@ -48,8 +48,7 @@ export function runCampaign({ seed, messages, progress }: CampaignOptions): Camp
         const step = source.next()
         steps.push(step)
         const spentMs = world.step(step)
-        if (spentMs > LIMIT_MS) checkTime(step, counters)
-        else if (spentMs > counters.slowestMs) counters.slowestMs = spentMs
+        if (spentMs > counters.slowestMs) checkTime(step, spentMs, counters)
       }
       world.finish()
     } catch (error) {
@@ -65,10 +64,10 @@ export function runCampaign({ seed, messages, progress }: CampaignOptions): Camp
   return { counters, failure: null }
 }
 
-/** The machine may have been busy: the least of several times counts, each in a world of its own. */
-function checkTime(step: Step, counters: WorldCounters): void {
-  let least = Number.POSITIVE_INFINITY
-  for (let round = 0; round < 9; round++) least = Math.min(least, timeOf(step))
+/** The machine may have been busy, or collecting garbage: the least of several times counts, each in a world of its own. */
+function checkTime(step: Step, spentMs: number, counters: WorldCounters): void {
+  let least = spentMs
+  for (let round = 0; round < 9 && least > counters.slowestMs; round++) least = Math.min(least, timeOf(step))
   counters.slowestMs = Math.max(counters.slowestMs, least)
   if (least > LIMIT_MS) throw new Finding('time', `${least.toFixed(2)} ms for ${step.bytes.length} octets`)
 }

@@ -28,7 +28,9 @@ function main(args: string[]): number {
     },
   })
   const peak = Math.round(process.resourceUsage().maxRSS / 1024)
-  process.stdout.write(`${summaryLine(counters, seconds())}; at most ${peak} MiB resident\n`)
+  const { user, system } = process.cpuUsage()
+  const line = summaryLine(counters, (user + system) / 1e6)
+  process.stdout.write(`${line}; ${seconds().toFixed(0)} s elapsed; at most ${peak} MiB resident\n`)
   if (failure === null) return 0
   process.stdout.write(`\n${failureText(failure)}\n`)
   return 1

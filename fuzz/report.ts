@@ -3,6 +3,7 @@ import type { Failure } from './campaign.js'
 import { SENDERS } from './peers.js'
 import type { WorldCounters } from './world.js'
 
+/** `seconds` of processor time: the machine may have other work. */
 export function summaryLine(counters: WorldCounters, seconds: number): string {
   const { messages, accepted, rejected, sets, slowestMs } = counters
   const ends = [...rejected].sort((a, b) => b[1] - a[1]).map(([why, count]) => `${why} ${count}`)
@@ -13,7 +14,7 @@ export function summaryLine(counters: WorldCounters, seconds: number): string {
     `sessions ended: ${ends.join(', ') || 'none'}`,
     `${sets} attribute sets`,
     `slowest message ${slowestMs.toFixed(2)} ms`,
-    `${rate} messages/s`,
+    `${rate} messages a second of processor time`,
   ].join('; ')
 }
 

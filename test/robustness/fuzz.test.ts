@@ -1,0 +1,97 @@
+/** The short run of the fuzzer: a seed that is always the same, one that is another each time, and the proof that its oracles see. */
+import t from 'tap'
+import { runCampaign } from '../../fuzz/campaign.js'
+import { Finding } from '../../fuzz/finding.js'
+import { generateOpen } from '../../fuzz/generate.js'
+import { neededCapabilities, SENDERS } from '../../fuzz/peers.js'
+import { Random } from '../../fuzz/random.js'
+import { failureText, summaryLine } from '../../fuzz/report.js'
+import { replay, shrink } from '../../fuzz/shrink.js'
+import type { Step } from '../../fuzz/step.js'
+import { concat, messageOf, NONE } from '../../fuzz/update-tree.js'
+import { newCounters, World } from '../../fuzz/world.js'
+import { GOOD, nlri, update } from './client.js'
+
+const MESSAGES = 60_000
+
+t.setTimeout(280_000)
+
+for (const seed of [1, Math.floor(Math.random() * 2 ** 31)]) {
+  t.test(`${MESSAGES} messages, seed ${seed}`, async (t) => {
+    const before = process.cpuUsage()
+    const { counters, failure } = runCampaign({ seed, messages: MESSAGES })
+    const { user, system } = process.cpuUsage(before)
+    t.comment(`seed ${seed}: ${summaryLine(counters, (user + system) / 1e6)}`)
+    t.equal(failure === null ? '' : failureText(failure), '', `npm run fuzz -- --messages ${MESSAGES} --seed ${seed}`)
+    t.equal(counters.messages, MESSAGES)
+    t.ok(counters.accepted > MESSAGES / 2, `${counters.accepted} UPDATEs were taken in`)
+    for (const end of ['1/1', '1/2', '1/3', '2/0', '2/1', '3/1', '3/9', '3/10', '5/1', '5/3', '7/1'])
+      t.ok(counters.rejected.has(end), `some sessions ended with ${end}`)
+  })
+}
+
+t.test('the same seed sends the same', async (t) => {
+  const once = (): unknown => {
+    const { accepted, rejected, sets } = runCampaign({ seed: 5, messages: 3000 }).counters
+    return { accepted, rejected: [...rejected], sets }
+  }
+  t.same(once(), once())
+})
+
+t.test('the oracles see what they are there for', async (t) => {
+  const sabotage = (oracle: string, spoil: (world: World) => void): void => {
+    const world = established()
+    spoil(world)
+    let found: unknown = null
+    try {
+      world.step(step(update('', GOOD, nlri('10.2.0.0/16'))))
+      world.finish()
+    } catch (error) {
+      found = error
+    }
+    t.ok(found instanceof Finding && found.oracle === oracle, `${oracle}: ${found}`)
+  }
+  const routes = (world: World) => world.senders[0]!.model!.routes
+  sabotage('table', (world) => routes(world).delete('0 10.1.0.0/16'))
+  sabotage('table', (world) => {
+    const set = routes(world).get('0 10.1.0.0/16')!
+    routes(world).set('0 10.1.0.0/16', { ...set, state: 6 })
+  })
+  sabotage('table', (world) => {
+    const set = routes(world).get('0 10.1.0.0/16')!
+    routes(world).set('0 10.1.0.0/16', { ...set, canonical: '' })
+  })
+  sabotage('downstream', (world) => {
+    const set = routes(world).get('0 10.1.0.0/16')!
+    routes(world).set('0 10.1.0.0/16', { ...set, attributes: { ...set.attributes, med: 7 } })
+  })
+  sabotage('answer', (world) => {
+    world.senders[0]!.model!.update = () => '3/1'
+  })
+  sabotage('exception', (world) => {
+    world.senders[0]!.source = { index: 1 } as never
+  })
+})
+
+t.test('a finding is shrunk to the steps and octets that make it', async (t) => {
+  const steps: Step[] = Array.from({ length: 40 }, (_, n) => step(update('', GOOD, nlri(`10.${n}.0.0/16`))))
+  // Two messages in one chunk, the second with a broken header: nothing of the sort is a finding, so the oracle is one of this test.
+  t.equal(replay([open(), ...steps]), null, 'no finding in good messages')
+  t.equal(shrink(steps, new Finding('table', 'made up')), steps, 'what does not fail again is left as it is')
+})
+
+function established(): World {
+  const world = new World(newCounters())
+  world.step(open())
+  world.step(step(update('', GOOD, nlri('10.1.0.0/16'))))
+  return world
+}
+
+function open(): Step {
+  const bytes = generateOpen(new Random(1), SENDERS[0]!.asn, 0x0a090901, neededCapabilities(SENDERS[0]!))
+  return { sender: 0, bytes: concat(bytes, messageOf(4, NONE)), cut: 0 }
+}
+
+function step(hex: string): Step {
+  return { sender: 0, bytes: Uint8Array.from(Buffer.from(hex, 'hex')), cut: 0 }
+}
