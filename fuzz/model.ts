@@ -3,13 +3,14 @@
  * the attribute decoder is shared with the speaker; where the parts of an UPDATE lie, what is reachable, what is thrown and which state a path has is said
  * here once more.
  */
-import { asPathContains, firstAs } from '../src/bgp/attributes/as-path.js'
+import { asPathContains, decodeSegments, firstAs } from '../src/bgp/attributes/as-path.js'
 import { decodePathAttributes, faultOfUpdate, missingMandatory } from '../src/bgp/attributes/decode.js'
 import { encodePathAttributes } from '../src/bgp/attributes/encode.js'
 import type { PathAttributes } from '../src/bgp/attributes/path-attributes.js'
 import type { AttributeFault } from '../src/bgp/errors.js'
 import type { Family } from '../src/net/family.js'
 import { formatPrefix } from '../src/net/prefix.js'
+import type { AttributeRules } from '../src/rib/attribute-rules.js'
 import { isMartianNextHop } from '../src/rib/next-hop.js'
 import { PathState } from '../src/rib/path-state.js'
 import { concat, NONE } from './update-tree.js'
@@ -30,13 +31,23 @@ export interface ModelPeer {
   /** Bit n: its NLRI of family n carry path identifiers. */
   readonly addPath: number
   readonly extendedNextHop: boolean
+  readonly rules: AttributeRules
 }
 
 export interface ModelSet {
+  /** Without what the operator takes off. */
   readonly attributes: PathAttributes
   readonly state: PathState
-  /** Canonical octets and next hop, hex. */
+  /** Canonical octets and next hop of what was received, and of what is left of it. */
   readonly canonical: string
+  readonly effective: string
+}
+
+interface Decoded {
+  readonly attributes: PathAttributes
+  readonly fault: AttributeFault | null
+  readonly present: number
+  readonly asSets: boolean
 }
 
 /** Ends the session with this NOTIFICATION. */
@@ -54,7 +65,7 @@ interface Multiprotocol {
 }
 
 export class ModelTable {
-  /** `family prefix`, with ` pathId` where it is not 0. */
+  /** `family prefix`, with `@pathId` where it is not 0. */
   readonly routes = new Map<string, ModelSet>()
   readonly #speaker: ModelSpeaker
   readonly #peer: ModelPeer
@@ -92,7 +103,7 @@ export class ModelTable {
     }
     if (!reachable) {
       if (attributes.length === 0 || onlyUnreach) return
-      const { fault } = this.#decode(block.rest, null)
+      const { fault } = this.#decode(this.#filtered(block.rest), null)
       if (fault !== null && fault.approach !== 'attribute-discard') throw new Reset('3/1')
       return
     }
@@ -110,30 +121,42 @@ export class ModelTable {
     framing: AttributeFault | null,
     syntax: string,
   ): void {
-    const decoded = this.#decode(rest, nextHop)
+    const left = this.#filtered(rest)
+    const decoded = this.#decode(left, nextHop)
+    const effective = canonicalOf(decoded.attributes)
     const set = {
       attributes: decoded.attributes,
-      state: this.#stateOf(decoded, nextHop === null, framing),
-      canonical: canonicalOf(decoded.attributes),
+      state: this.#stateOf(decoded, rest, nextHop === null, framing),
+      canonical: left === rest ? effective : canonicalOf(this.#decode(rest, nextHop).attributes),
+      effective,
     }
     for (const route of this.#prefixes(family, nlri, syntax)) this.routes.set(route, set)
   }
 
-  #decode(rest: Uint8Array, nextHop: Uint8Array | null) {
+  #decode(rest: Uint8Array, nextHop: Uint8Array | null): Decoded {
     const { as4, external } = this.#peer
     const decoded = decodePathAttributes(rest, 0, rest.length, { as4, ebgp: external })
     const attributes = nextHop === null ? decoded.attributes : { ...decoded.attributes, nextHop }
-    return { attributes, fault: faultOfUpdate(decoded, nextHop === null), present: decoded.present }
+    const { present, asSets } = decoded
+    return { attributes, fault: faultOfUpdate(decoded, nextHop === null), present, asSets }
   }
 
   #stateOf(
-    { attributes, fault, present }: { attributes: PathAttributes; fault: AttributeFault | null; present: number },
+    { attributes, fault, present, asSets }: Decoded,
+    rest: Uint8Array,
     nextHopAttribute: boolean,
     framing: AttributeFault | null,
   ): PathState {
-    const { external, asn } = this.#peer
-    if (fault?.approach === 'treat-as-withdraw' || framing !== null) return PathState.TREAT_AS_WITHDRAW
+    const { external, asn, rules } = this.#peer
+    if (fault?.approach === 'treat-as-withdraw') return PathState.TREAT_AS_WITHDRAW
+    if (framing !== null) return PathState.MP_FLAGS
     if (missingMandatory(present, nextHopAttribute, external) !== null) return PathState.MISSING_ATTRIBUTE
+    if (typesOf(rest).some((type) => rules.withdraw.includes(type) && !rules.discard.includes(type)))
+      return PathState.REFUSED_ATTRIBUTE
+    if (asSets && !rules.allowAsSets) return PathState.AS_SET
+    const asNumbers = decodeSegments(attributes.asPath!).reduce((sum, segment) => sum + segment.asNumbers.length, 0)
+    if (asNumbers > rules.maxAsPath) return PathState.LONG_AS_PATH
+    if (communitiesIn(attributes) > rules.maxCommunities) return PathState.MANY_COMMUNITIES
     const path = attributes.asPath!
     if (external && (path.length === 0 || firstAs(path) !== asn)) return PathState.FIRST_AS
     if (asPathContains(path, this.#speaker.asn) > 0) return PathState.AS_LOOP
@@ -141,6 +164,19 @@ export class ModelTable {
     if (!external && hasCluster(attributes.clusterList, this.#speaker.clusterId)) return PathState.CLUSTER_LOOP
     const { nextHop } = attributes
     return nextHop === null || isMartianNextHop(nextHop) ? PathState.NEXT_HOP_INVALID : PathState.USABLE
+  }
+
+  /** Without the attributes that the operator takes off; the same octets where there are none. */
+  #filtered(rest: Uint8Array): Uint8Array {
+    const { discard } = this.#peer.rules
+    if (discard.length === 0) return rest
+    const kept: Uint8Array[] = []
+    let found = false
+    for (const { type, whole } of attributesIn(rest)) {
+      if (type !== -1 && discard.includes(type)) found = true
+      else kept.push(whole)
+    }
+    return found ? concat(...kept) : rest
   }
 
   #readBlock(attributes: Uint8Array) {
@@ -180,13 +216,16 @@ export class ModelTable {
   }
 
   #readReach(value: Uint8Array): Multiprotocol {
-    if (value.length < 5) throw new Reset('3/9')
-    const length = value[3]!
-    if (value.length < 5 + length) throw new Reset('3/9')
+    if (value.length < 3) throw new Reset('3/9')
     const family = familyAt(value)
+    const length = value[3] ?? 0
+    const whole = value.length >= 5 + length
+    // Of a family that was not negotiated nothing is looked at, but whether there is something.
+    if (family === undefined || (this.#peer.families & (1 << family)) === 0)
+      return { family, nextHop: NONE, nlri: value.subarray(whole ? 5 + length : 4) }
     const ipv6 = length === 16 || length === 32
-    const isRight = family === undefined || (family === 0 ? length === 4 || (ipv6 && this.#peer.extendedNextHop) : ipv6)
-    if (!isRight) throw new Reset('3/9')
+    const isRight = family === 0 ? length === 4 || (ipv6 && this.#peer.extendedNextHop) : ipv6
+    if (!whole || !isRight) throw new Reset('3/9')
     return { family, nextHop: value.slice(4, 4 + length), nlri: value.subarray(5 + length) }
   }
 
@@ -202,7 +241,7 @@ export class ModelTable {
       const bits = nlri[at]!
       const octets = Math.ceil(bits / 8)
       if (bits > (family === 0 ? 32 : 128) || at + 1 + octets > nlri.length) throw new Reset(syntax)
-      yield `${family} ${formatPrefix(family, nlri.subarray(at + 1, at + 1 + octets), bits)}${id === 0 ? '' : ` ${id}`}`
+      yield `${family} ${formatPrefix(family, nlri.subarray(at + 1, at + 1 + octets), bits)}${id === 0 ? '' : `@${id}`}`
       at += 1 + octets
     }
   }
@@ -213,6 +252,30 @@ export function canonicalOf(attributes: PathAttributes): string {
   const octets = encodePathAttributes(attributes, { as4: true, nextHopAttribute: false })
   const { nextHop } = attributes
   return `${Buffer.from(octets).toString('latin1')} ${nextHop === null ? '' : Buffer.from(nextHop).toString('latin1')}`
+}
+
+/** Whole attributes; the rest of a block that is cut has type -1. */
+function attributesIn(block: Uint8Array): { type: number; whole: Uint8Array }[] {
+  const found: { type: number; whole: Uint8Array }[] = []
+  for (let at = 0; at < block.length; ) {
+    const header = (block[at]! & 0x10) === 0 ? 3 : 4
+    const length = header === 3 ? block[at + 2]! : block[at + 2]! * 256 + block[at + 3]!
+    const isWhole = at + header + length <= block.length
+    const whole = isWhole ? block.subarray(at, at + header + length) : block.subarray(at)
+    found.push({ type: isWhole ? block[at + 1]! : -1, whole })
+    at += whole.length
+  }
+  return found
+}
+
+function typesOf(block: Uint8Array): number[] {
+  return attributesIn(block).map(({ type }) => type)
+}
+
+function communitiesIn({ communities, extCommunities, largeCommunities, others }: PathAttributes): number {
+  const ipv6 = others.filter(({ type }) => type === 25).reduce((sum, { value }) => sum + value.length / 20, 0)
+  const octets = (list: Uint8Array | null): number => list?.length ?? 0
+  return octets(communities) / 4 + octets(extCommunities) / 8 + octets(largeCommunities) / 12 + ipv6
 }
 
 /** Two octets of length, and what they count. */

@@ -1,6 +1,7 @@
 /** The neighbours that send, and those that listen: each writes, or is written to, in another way. */
 import type { Family } from '../src/net/family.js'
 import type { PeerKind } from '../src/reflector/reflect.js'
+import type { AttributeRules } from '../src/rib/attribute-rules.js'
 import { SourceKind } from '../src/rib/source.js'
 import { capability, u32 } from './generate.js'
 import { concat } from './update-tree.js'
@@ -17,22 +18,40 @@ export interface Sender {
   /** Families whose NLRI carry path identifiers. */
   readonly addPath: readonly Family[]
   readonly extendedMessages: boolean
+  readonly rules: AttributeRules
 }
 
 /**
  * What this speaker takes in today. A feature that is switched on is offered by both ends, and the senders that have it use it: this is the one place to
  * change when it arrives.
  */
-export const FEATURES = Object.freeze({ addPath: false, extendedMessages: true, enhancedRefresh: true })
+export const FEATURES = Object.freeze({ addPath: true, extendedMessages: true, enhancedRefresh: true })
 
-const plain = { as4: true, families: [0, 1] as const, addPath: [], extendedMessages: false }
+/** As they are without any of these keys. */
+const RULES: AttributeRules = {
+  allowAsSets: false,
+  maxAsPath: 1000,
+  maxCommunities: 1000,
+  maxSets: 1 << 20,
+  discard: [],
+  withdraw: [],
+}
+const plain = { as4: true, families: [0, 1] as const, addPath: [], extendedMessages: false, rules: RULES }
+const WITH_SETS = { ...RULES, allowAsSets: true }
 
 export const SENDERS: readonly Sender[] = Object.freeze([
-  { ...plain, name: 'client', kind: SourceKind.CLIENT, asn: OUR_ASN },
+  { ...plain, name: 'client', kind: SourceKind.CLIENT, asn: OUR_ASN, rules: WITH_SETS },
   { ...plain, name: 'external', kind: SourceKind.EBGP, asn: 65010 },
   { ...plain, name: 'external-as2', kind: SourceKind.EBGP, asn: 65020, as4: false },
-  { ...plain, name: 'client-as2', kind: SourceKind.CLIENT, asn: OUR_ASN, as4: false },
-  { ...plain, name: 'non-client', kind: SourceKind.NON_CLIENT, asn: OUR_ASN, families: [0] as const },
+  { ...plain, name: 'client-as2', kind: SourceKind.CLIENT, asn: OUR_ASN, as4: false, rules: WITH_SETS },
+  {
+    ...plain,
+    name: 'non-client',
+    kind: SourceKind.NON_CLIENT,
+    asn: OUR_ASN,
+    families: [0] as const,
+    rules: { ...RULES, maxAsPath: 20, maxCommunities: 30, discard: [7, 99, 255], withdraw: [31, 128] },
+  },
   { ...plain, name: 'several', kind: SourceKind.CLIENT, asn: OUR_ASN, addPath: [0, 1] as const },
   { ...plain, name: 'extended', kind: SourceKind.CLIENT, asn: OUR_ASN, extendedMessages: true },
 ])
@@ -54,10 +73,14 @@ export interface Listener {
   readonly name: string
   readonly kind: PeerKind
   readonly as4: boolean
+  /** With ADD-PATH: that many paths of a prefix; 0: the winner. */
+  readonly sendPaths: number
+  readonly maxMessageOctets: number
 }
 
 export const LISTENERS: readonly Listener[] = Object.freeze([
-  { name: 'client', kind: SourceKind.CLIENT, as4: true },
-  { name: 'non-client-as2', kind: SourceKind.NON_CLIENT, as4: false },
-  { name: 'external', kind: SourceKind.EBGP, as4: true },
+  { name: 'client', kind: SourceKind.CLIENT, as4: true, sendPaths: 0, maxMessageOctets: 4096 },
+  { name: 'two-paths', kind: SourceKind.CLIENT, as4: true, sendPaths: 2, maxMessageOctets: 65535 },
+  { name: 'non-client-as2', kind: SourceKind.NON_CLIENT, as4: false, sendPaths: 0, maxMessageOctets: 4096 },
+  { name: 'external', kind: SourceKind.EBGP, as4: true, sendPaths: 0, maxMessageOctets: 4096 },
 ])

@@ -188,6 +188,8 @@ export class SenderSession {
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,
+      addPathReceive: this.addPath,
+      attributeRules: sender.rules,
     })
     this.model = new ModelTable(
       { asn: OUR_ASN, routerId: ROUTER_ID, clusterId: ROUTER_ID },
@@ -198,6 +200,7 @@ export class SenderSession {
         families: this.#families,
         addPath: this.addPath,
         extendedNextHop,
+        rules: sender.rules,
       },
     )
   }

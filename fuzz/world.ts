@@ -3,12 +3,13 @@
  * steps made it: the same steps give the same world.
  */
 
+import { encodePathAttributes, isEncodable } from '../src/bgp/attributes/encode.js'
 import { prefixText } from '../src/daemon/fib-feed.js'
 import type { ViewContext } from '../src/daemon/view-context.js'
 import { PathViews } from '../src/daemon/view-paths.js'
 import { FAMILIES, Family } from '../src/net/family.js'
 import type { ExporterOptions } from '../src/reflector/exporter.js'
-import { communityForbids } from '../src/reflector/reflect.js'
+import { communityForbids, mayAdvertise, outgoingAttributes } from '../src/reflector/reflect.js'
 import { type GroupMember, Reflector } from '../src/reflector/reflector.js'
 import { AdjRibIn } from '../src/rib/adj-rib-in.js'
 import { communityBits } from '../src/rib/attribute-scan.js'
@@ -16,7 +17,7 @@ import type { AttributeSet } from '../src/rib/attribute-set.js'
 import { PathState } from '../src/rib/path-state.js'
 import { Rib } from '../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../src/rib/source.js'
-import { type NaivePeer, naiveAdjRibOut, naiveWinners } from '../test/support/naive-rib.js'
+import { type NaivePeer, type NaiveWinner, naiveRanking } from '../test/support/naive-rib.js'
 import { Receiver } from '../test/support/update-bytes.js'
 import { Finding } from './finding.js'
 import { canonicalOf } from './model.js'
@@ -154,17 +155,16 @@ export class World {
 
   /** Every path of every sender is in its model with the same state and value, and none is missing. */
   #checkTables(): void {
-    const { tables, store } = this.#rib
+    const { tables } = this.#rib
     for (const { sender, source, model } of this.senders) {
       if (source === null || model === null) continue
       let count = 0
       for (const { family, prefixes, paths } of tables) {
-        const ids = (paths as { readonly pathId?: ArrayLike<number> }).pathId
         for (let path = source.head[family]!; path !== 0; path = paths.nextOfSource[path]!) {
           count++
           const prefix = paths.prefix[path]!
-          const id = (ids?.[path] ?? 0) >>> 0
-          const route = `${family} ${prefixText(family, prefixes, prefix)}${id === 0 ? '' : ` ${id}`}`
+          const id = paths.receivedIdOf(path)
+          const route = `${family} ${prefixText(family, prefixes, prefix)}${id === 0 ? '' : `@${id}`}`
           const expected = model.routes.get(route)
           if (expected === undefined) throw new Finding('table', `${sender.name}: ${route} is not in the model`)
           if (expected.state !== paths.state[path]) {
@@ -180,21 +180,32 @@ export class World {
               `${sender.name}: ${route} is ${usable ? '' : 'not '}used in state ${expected.state}`,
             )
           }
-          const set = store.get(paths.received[path]!)
-          let canonical = this.#seen.get(set)
-          if (canonical === undefined) {
-            canonical = this.#checkSet(family, prefix, path, set)
-            this.#seen.set(set, canonical)
-          }
-          if (canonical !== expected.canonical) {
-            throw new Finding('table', `${sender.name}: ${route} has other attributes than in the model`)
-          }
+          this.#checkValue(`${sender.name}: ${route}`, expected.canonical, family, prefix, path, paths.received[path]!)
+          if (usable)
+            this.#checkValue(
+              `${sender.name}: ${route}`,
+              expected.effective,
+              family,
+              prefix,
+              path,
+              paths.effective[path]!,
+            )
         }
       }
       if (count !== model.routes.size) {
         throw new Finding('table', `${sender.name}: ${count} paths, ${model.routes.size} in the model`)
       }
     }
+  }
+
+  #checkValue(what: string, expected: string, family: Family, prefix: number, path: number, id: number): void {
+    const set = this.#rib.store.get(id)
+    let canonical = this.#seen.get(set)
+    if (canonical === undefined) {
+      canonical = this.#checkSet(family, prefix, path, set)
+      this.#seen.set(set, canonical)
+    }
+    if (canonical !== expected) throw new Finding('table', `${what} has other attributes than in the model`)
   }
 
   #checkSet(family: Family, prefix: number, path: number, set: AttributeSet): string {
@@ -219,7 +230,6 @@ export class World {
     const peers: NaivePeer[] = []
     for (const { sender, source, model, bgpId, number } of this.senders) {
       if (source === null || model === null) continue
-      // Of several paths to a prefix only the winner is sent; the naive decision knows one for each peer.
       const routes = new Map(
         [...model.routes]
           .filter(([, { state }]) => state === PathState.USABLE)
@@ -227,41 +237,29 @@ export class World {
       )
       peers.push({ number, kind: sender.kind, bgpId, address: source.options.address, routes })
     }
-    const speaker = { routerId: ROUTER_ID, clusterId: ROUTER_ID }
-    const winners = naiveWinners(peers, speaker)
+    const ranking = naiveRanking(peers, { routerId: ROUTER_ID, clusterId: ROUTER_ID })
     for (const { listener, receiver } of this.#heard) {
-      const target: NaivePeer = {
-        number: 99,
-        kind: listener.kind,
-        bgpId: 0,
-        address: new Uint8Array(0),
-        routes: new Map(),
+      const wanted = naiveSent(ranking, listener)
+      const found = new Map<string, string>()
+      for (const [key, value] of receiver.routes) {
+        const route = key.split('@')[0]!
+        const before = found.get(route)
+        found.set(route, before === undefined ? value : [...before.split(', '), value].sort().join(', '))
       }
-      const wanted = naiveAdjRibOut(winners, target, (family) => optionsOf(listener, family), {
-        as4: listener.as4,
-        maxMessageOctets: Number.POSITIVE_INFINITY,
-        accepts: (_, route) => {
-          const { communities } = winners.get(route)!.attributes
-          return (
-            communities === null || !communityForbids(communityBits(communities, 0, communities.length), listener.kind)
-          )
-        },
-      })
-      for (const [route, value] of wanted) if (!fits(route, value)) wanted.delete(route)
       for (const [route, value] of wanted) {
-        if (receiver.routes.get(route) === value) continue
-        const found = receiver.routes.get(route)
-        throw new Finding('downstream', `${listener.name}: ${route} is ${found ?? 'not there'}, in the model ${value}`)
+        if (found.get(route) === value) continue
+        const sent = found.get(route) ?? 'not there'
+        throw new Finding('downstream', `${listener.name}: ${route} is ${sent}, in the model ${value}`)
       }
-      if (receiver.routes.size !== wanted.size) {
-        const extra = [...receiver.routes.keys()].find((route) => !wanted.has(route))
+      if (found.size !== wanted.size) {
+        const extra = [...found.keys()].find((route) => !wanted.has(route))
         throw new Finding('downstream', `${listener.name}: ${extra} is not in the model`)
       }
     }
   }
 
   #listen(listener: Listener, number: number): Heard {
-    const receiver = new Receiver()
+    const receiver = new Receiver(listener.sendPaths > 0 ? 3 : 0)
     const source = this.#rib.openSource({
       name: listener.name,
       kind: listener.kind,
@@ -273,6 +271,7 @@ export class World {
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,
+      addPathReceive: 0,
     })
     const link = {
       send: (chunks: readonly Uint8Array[], taken: () => void) => {
@@ -287,14 +286,15 @@ export class World {
   }
 }
 
-function optionsOf({ kind, as4 }: Listener, family: Family): ExporterOptions {
+function optionsOf({ kind, as4, sendPaths, maxMessageOctets }: Listener, family: Family): ExporterOptions {
   return {
     family,
     kind,
     localAsn: OUR_ASN,
     clusterId: ROUTER_ID,
     as4,
-    maxMessageOctets: MAX_OCTETS,
+    maxMessageOctets,
+    sendPaths,
     selfNextHop: family === Family.IPV4_UNICAST ? Uint8Array.of(10, 0, 0, 1) : SELF_IPV6,
     sharedSubnet: null,
     nextHopSelf: false,
@@ -304,12 +304,38 @@ function optionsOf({ kind, as4 }: Listener, family: Family): ExporterOptions {
   }
 }
 
-/** A message holds the attributes and one prefix of full length; IPv4 has no next hop of another length. */
-function fits(route: string, value: string): boolean {
-  const [octets = '', nextHop = ''] = value.split(' ')
-  const mp = route.startsWith('1 ')
-  return 23 + octets.length / 2 + (mp ? 9 + nextHop.length / 2 + 17 : 5) <= MAX_OCTETS
+/** `family prefix` to what a listener has to have been sent: the winner, with ADD-PATH the best that may be sent to it, sorted. */
+function naiveSent(ranking: ReadonlyMap<string, readonly NaiveWinner[]>, listener: Listener): Map<string, string> {
+  const sent = new Map<string, string>()
+  for (const [route, ranked] of ranking) {
+    const family = route.startsWith('0 ') ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
+    const count = Math.max(1, listener.sendPaths)
+    const texts: string[] = []
+    for (const path of listener.sendPaths === 0 ? ranked.slice(0, 1) : ranked) {
+      const text = naiveText(path, family, listener)
+      if (text !== null && texts.length < count) texts.push(text)
+    }
+    if (texts.length > 0) sent.set(route, texts.sort().join(', '))
+  }
+  return sent
 }
 
-const MAX_OCTETS = 4096
+/** Attributes and MP next hop as the receiver reads them; null where the path is not sent. */
+function naiveText({ peer, attributes }: NaiveWinner, family: Family, listener: Listener): string | null {
+  const { communities } = attributes
+  if (!mayAdvertise(peer.kind, listener.kind)) return null
+  if (communities !== null && communityForbids(communityBits(communities, 0, communities.length), listener.kind))
+    return null
+  const out = outgoingAttributes(attributes, { kind: peer.kind, bgpId: peer.bgpId }, optionsOf(listener, family), null)
+  const mp = family !== Family.IPV4_UNICAST
+  if (!isEncodable(out)) return null
+  const octets = encodePathAttributes(out, { as4: listener.as4, nextHopAttribute: !mp })
+  const nextHop = out.nextHop!
+  // One prefix of full length has to fit beside the attributes.
+  const nlri = (listener.sendPaths > 0 ? 4 : 0) + (mp ? 17 + 9 + nextHop.length : 5)
+  if (23 + octets.length + nlri > listener.maxMessageOctets) return null
+  const hex = Buffer.from(octets).toString('hex')
+  return mp ? `${hex} ${Buffer.from(nextHop).toString('hex')}` : hex
+}
+
 const SELF_IPV6 = Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff)

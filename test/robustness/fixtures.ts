@@ -81,11 +81,12 @@ export function stateWord(state: number): string {
   return STATE_WORDS.get(state) ?? `state ${state}`
 }
 
-/** The same from the reason that a view gives. */
+/** The same from the reason that a view gives: the words of the state, with numbers and rule behind them, or in place of them. */
 export function stateWordOf(view: { readonly valid: boolean; readonly reason: string }): string {
   if (view.valid) return 'usable'
   for (const [state, word] of STATE_WORDS) if (view.reason.startsWith(pathStateText(state))) return word
-  return view.reason
+  if (view.reason.includes('more than maxAsPath')) return 'long-as-path'
+  return view.reason.includes('more than maxCommunities') ? 'many-communities' : view.reason
 }
 
 const SHORT: Readonly<Record<string, string>> = { TREAT_AS_WITHDRAW: 'withdrawn', MISSING_ATTRIBUTE: 'missing' }

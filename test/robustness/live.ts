@@ -8,6 +8,7 @@ import { prefixText } from '../../src/daemon/fib-feed.js'
 import { FAMILIES, type Family, familyByName } from '../../src/net/family.js'
 import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
 import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
+import type { AttributeRules } from '../../src/rib/attribute-rules.js'
 import { Rib } from '../../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../../src/rib/source.js'
 import { Receiver } from '../support/update-bytes.js'
@@ -154,7 +155,7 @@ class LiveWorld {
         for (let path = paths.firstOfPrefix[prefix] ?? 0; path !== 0; path = paths.nextOfPrefix[path]!) {
           if (paths.source[path] !== this.#source?.index) continue
           const name = prefixText(family, prefixes, prefix)
-          if (name !== PROBE) rib[name + pathIdText(paths, path)] = stateWord(paths.state[path]!)
+          if (name !== PROBE) rib[name + pathIdText(paths.receivedIdOf(path))] = stateWord(paths.state[path]!)
         }
       }
     }
@@ -178,9 +179,9 @@ class LiveWorld {
     for (const output of this.#session.takeOutputs()) {
       switch (output.type) {
         case 'established': {
-          const { families, as4, peerAsn } = output.negotiated
+          const { families, as4, peerAsn, addPathReceive } = output.negotiated
           this.#families = families.reduce<number>((bits, family: Family) => bits | (1 << family), 0)
-          this.#source = this.#open(external ? SourceKind.EBGP : SourceKind.CLIENT, peerAsn, as4, 1)
+          this.#source = this.#open(external ? SourceKind.EBGP : SourceKind.CLIENT, peerAsn, as4, 1, addPathReceive)
           break
         }
         case 'send':
@@ -194,7 +195,7 @@ class LiveWorld {
     }
   }
 
-  #open(kind: SourceKind, asn: number, as4: boolean, number: number): RibSource {
+  #open(kind: SourceKind, asn: number, as4: boolean, number: number, addPathReceive = 0): RibSource {
     return this.rib.openSource({
       name: `peer ${number}`,
       kind,
@@ -204,9 +205,10 @@ class LiveWorld {
       address: Uint8Array.of(127, 66, 0, number),
       as4,
       weight: 0,
-      addPathReceive: 0,
       allowOwnAs: 0,
       importPolicy: null,
+      addPathReceive,
+      attributeRules: RULES,
     })
   }
 }
@@ -217,9 +219,17 @@ function notificationText(bytes: Uint8Array): string {
   return `${bytes[19]}/${bytes[20]}${data === '' ? '' : ` ${data}`}`
 }
 
-/** Path tables that know path identifiers name them after the prefix; 0 is not named. */
-function pathIdText(paths: object, path: number): string {
-  const ids = (paths as { readonly pathId?: ArrayLike<number> }).pathId
-  const id = (ids?.[path] ?? 0) >>> 0
+/** As the fixtures name it; 0 is not named. */
+function pathIdText(id: number): string {
   return id === 0 ? '' : ` ${id}`
+}
+
+/** As a neighbour has them that is configured without any of these keys. */
+const RULES: AttributeRules = {
+  allowAsSets: false,
+  maxAsPath: 1000,
+  maxCommunities: 1000,
+  maxSets: 1 << 20,
+  discard: [],
+  withdraw: [],
 }
