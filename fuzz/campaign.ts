@@ -6,7 +6,7 @@ import { generateOpen } from './generate.js'
 import { neededCapabilities, SENDERS } from './peers.js'
 import { Random } from './random.js'
 import { loadSeeds } from './seeds.js'
-import { shrink } from './shrink.js'
+import { endsIn, shrink } from './shrink.js'
 import { MixedSource } from './source.js'
 import type { Step } from './step.js'
 import { concat, messageOf, NONE } from './update-tree.js'
@@ -56,7 +56,7 @@ export function runCampaign({ seed, messages, progress }: CampaignOptions): Camp
         error instanceof Finding
           ? error
           : new Finding('exception', error instanceof Error ? (error.stack ?? error.message) : String(error))
-      const few = finding.oracle === 'time' ? steps.slice(-1) : shrink(steps, finding)
+      const few = finding.oracle === 'time' ? steps.slice(-1) : shrink(steps, endsIn(finding))
       return { counters, failure: { finding, seed, epoch, steps: few } }
     }
     progress?.(counters)

@@ -17,17 +17,23 @@ export function replay(steps: readonly Step[]): Finding | null {
   }
 }
 
-/** The shortest list found that still ends in the same oracle. `tries` bounds the work. */
-export function shrink(steps: readonly Step[], finding: Finding, tries = 3000): readonly Step[] {
-  let left = tries
-  const fails = (candidate: readonly Step[]): boolean =>
-    candidate.length > 0 && left-- > 0 && replay(candidate)?.oracle === finding.oracle
-  if (!fails(steps)) return steps
-  const few = fewerSteps(steps, fails)
-  return few.map((_, at) => at).reduce<readonly Step[]>((all, at) => shorterStep(all, at, fails), few)
+export type Fails = (steps: readonly Step[]) => boolean
+
+/** Whether the steps end in the same oracle. */
+export function endsIn({ oracle }: Finding): Fails {
+  return (steps) => replay(steps)?.oracle === oracle
 }
 
-function fewerSteps(steps: readonly Step[], fails: (steps: readonly Step[]) => boolean): readonly Step[] {
+/** The shortest list found that still fails; `steps` itself where it does not. `tries` bounds the work. */
+export function shrink(steps: readonly Step[], fails: Fails, tries = 3000): readonly Step[] {
+  let left = tries
+  const still: Fails = (candidate) => candidate.length > 0 && left-- > 0 && fails(candidate)
+  if (!still(steps)) return steps
+  const few = fewerSteps(steps, still)
+  return few.map((_, at) => at).reduce<readonly Step[]>((all, at) => shorterStep(all, at, still), few)
+}
+
+function fewerSteps(steps: readonly Step[], fails: Fails): readonly Step[] {
   let best = steps
   for (let size = Math.ceil(best.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let at = best.length; at > 0; ) {
@@ -40,7 +46,7 @@ function fewerSteps(steps: readonly Step[], fails: (steps: readonly Step[]) => b
   return best
 }
 
-function shorterStep(all: readonly Step[], at: number, fails: (steps: readonly Step[]) => boolean): readonly Step[] {
+function shorterStep(all: readonly Step[], at: number, fails: Fails): readonly Step[] {
   let best = all
   const accept = (bytes: Uint8Array): boolean => {
     const candidate = best.map((step, number) => (number === at ? { ...step, bytes } : step))

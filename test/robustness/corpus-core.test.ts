@@ -36,6 +36,7 @@ for (const fixture of fixtures) {
     point(t, fixture, 'session', difference(fixture, whole))
     t.ok(whole.notifications <= 1, `${whole.notifications} NOTIFICATIONs`)
     t.equal(whole.left, 0, 'nothing is left of it')
+    if (fixture.ignored !== undefined) t.same(whole.ignored, [fixture.ignored], 'NLRI of this family were left out')
     for (const octets of [1, 7, 100]) t.same(runLive(fixture, octets), whole, `the same in pieces of ${octets} octets`)
   })
 }

@@ -59,6 +59,10 @@ t.test('what broke other speakers', async (t) => {
       await daemon.until(`says why it refused ${fixture.id}`, lines)
       t.equal(lines(), 1, `${fixture.id}: one line in the log says why`)
     }
+    if (fixture.ignored !== undefined) {
+      const found = (await daemon.neighbors()).find(({ address }) => address === client.address)
+      t.equal(found?.errors?.familiesIgnored, 1, `${fixture.id}: the family that was left out is counted`)
+    }
     client.end()
     await downstream.until(
       `has only the route of the friend after ${fixture.id}`,

@@ -18,6 +18,8 @@ export interface Fixture {
   readonly options?: { readonly addpath?: readonly string[]; readonly extended?: boolean }
   /** Octets, one field a line; `# …` is a comment, `ab * 3` is ab ab ab. */
   readonly hex: string
+  /** AFI/SAFI of NLRI that are left out and counted, because the family was not negotiated. */
+  readonly ignored?: string
   /** `result` of `nodebgp decode`. */
   readonly decode: string
   /** `kept`, `closed` (without a NOTIFICATION), or the NOTIFICATION: `3/9`, `3/9 DATA`. */

@@ -10,7 +10,7 @@ import { replay, shrink } from '../../fuzz/shrink.js'
 import type { Step } from '../../fuzz/step.js'
 import { concat, messageOf, NONE } from '../../fuzz/update-tree.js'
 import { newCounters, World } from '../../fuzz/world.js'
-import { GOOD, nlri, update } from './client.js'
+import { GOOD, hex32, nlri, update } from './client.js'
 
 const MESSAGES = 60_000
 
@@ -74,10 +74,27 @@ t.test('the oracles see what they are there for', async (t) => {
 })
 
 t.test('a finding is shrunk to the steps and octets that make it', async (t) => {
-  const steps: Step[] = Array.from({ length: 40 }, (_, n) => step(update('', GOOD, nlri(`10.${n}.0.0/16`))))
-  // Two messages in one chunk, the second with a broken header: nothing of the sort is a finding, so the oracle is one of this test.
-  t.equal(replay([open(), ...steps]), null, 'no finding in good messages')
-  t.equal(shrink(steps, new Finding('table', 'made up')), steps, 'what does not fail again is left as it is')
+  const given = Array.from({ length: 200 }, (_, n) =>
+    step(update('', `${GOOD}c008040000000${n % 10}c06304${hex32(n)}`, nlri(`10.${n}.0.0/16`))),
+  )
+  const has = (steps: readonly Step[], hex: string): boolean =>
+    steps.some(({ bytes }) => Buffer.from(bytes).toString('hex').includes(hex))
+  // As if attribute 99 of one message and the prefix of another made it.
+  const few = shrink(given, (steps) => has(steps, `c06304${hex32(17)}`) && has(steps, '100ab7'))
+  t.same(
+    few.map(({ bytes }) => Buffer.from(bytes.subarray(19)).toString('hex')),
+    [`c06304${hex32(17)}`, '100ab7'],
+  )
+  const [first] = few
+  t.equal(first!.bytes[17], first!.bytes.length, 'with a header that is right')
+  t.equal(replay([open(), ...given]), null, 'no finding in good messages')
+  t.equal(
+    shrink(given, () => false),
+    given,
+    'what does not fail again is left as it is',
+  )
+  const finding = new Finding('table', 'made up')
+  t.match(failureText({ finding, seed: 1, epoch: 0, steps: few }), /made up[\s\S]*2 steps[\s\S]*- id: X1/)
 })
 
 function established(): World {

@@ -22,6 +22,8 @@ const IPV6 = Uint8Array.from([0x20, 1, 0xd, 0xb8, ...new Array<number>(11).fill(
 export interface LiveOutcome extends Outcome {
   /** NOTIFICATIONs sent. */
   readonly notifications: number
+  /** AFI/SAFI of NLRI that were left out. */
+  readonly ignored: readonly string[]
   /** Attribute sets and prefixes that are left when the session is gone. */
   readonly left: number
 }
@@ -40,7 +42,14 @@ export function runLive(fixture: Fixture, chunkOctets: number): LiveOutcome {
   world.settle()
   const { session, rib, downstream } = world.outcome()
   world.close()
-  return { session, rib, downstream, notifications: world.notifications.length, left: world.left() }
+  return {
+    session,
+    rib,
+    downstream,
+    notifications: world.notifications.length,
+    ignored: world.ignored,
+    left: world.left(),
+  }
 }
 
 class LiveWorld {
@@ -49,6 +58,7 @@ class LiveWorld {
   readonly reflector: Reflector
   readonly downstream = new Receiver()
   readonly notifications: string[] = []
+  readonly ignored: string[] = []
   readonly #session: Session
   readonly #members: GroupMember[]
   readonly #listener: RibSource
@@ -59,7 +69,11 @@ class LiveWorld {
   constructor({ peer, options }: Fixture) {
     const identity = { asn: OUR_ASN, routerId: ROUTER_ID, clusterId: ROUTER_ID }
     this.rib = new Rib({ ...identity, seed: 3, nodeName: 'test', nowSeconds: () => 0 })
-    this.input = new AdjRibIn(this.rib, { fault: () => {}, endOfRib: () => {} })
+    this.input = new AdjRibIn(this.rib, {
+      fault: () => {},
+      familyIgnored: (_, afi, safi) => this.ignored.push(`${afi}/${safi}`),
+      endOfRib: () => {},
+    })
     this.reflector = new Reflector(this.rib, 3)
     this.#listener = this.#open(SourceKind.CLIENT, OUR_ASN, true, 2)
     this.#members = FAMILIES.map(({ family }) =>
