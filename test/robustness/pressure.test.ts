@@ -111,7 +111,11 @@ t.test('a flapping peer is held down, silent connections and paths are bounded, 
     const client = await new Client(daemon.port, '127.66.9.1').establish()
     client.send(update('', GOOD, nlri('10.9.0.0/16')))
     client.end()
-    await client.closed()
+    await daemon.until(
+      'forgot it',
+      () => daemon.neighbors(),
+      (all) => all.every(({ address }) => address !== '127.66.9.1'),
+    )
   }
   const damped = new Client(daemon.port, '127.66.9.1')
   await damped.closed()
