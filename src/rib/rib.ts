@@ -357,7 +357,7 @@ function limitPaths(paths: PathTable, prefix: number, source: RibSource): void {
 }
 
 /** Of one peer; a message full of further ones is taken in within a few milliseconds. */
-export const MAX_PATHS_OF_PREFIX = 4096
+export const MAX_PATHS_OF_PREFIX = 1024
 /** Own routes win over learned ones: their weight comes before LOCAL_PREF. */
 export const LOCAL_WEIGHT = 32768
 /** Prefixes decided and sent in one go: a few milliseconds of work. */
