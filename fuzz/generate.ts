@@ -37,7 +37,11 @@ export function generateUpdate(random: Random, dialect: Dialect): UpdateTree {
   if ((!ipv6 && !mpIpv4) || random.oneIn(20)) tree.nlri = nlri(random, 0, dialect, 1 + random.below(4))
   if (random.oneIn(12)) tree.withdrawn = nlri(random, 0, dialect, 1 + random.below(3))
   if (random.oneIn(20)) tree.attributes.push(mpUnreach(random, dialect))
-  if (random.oneIn(400)) tree.nlri = nlri(random, 0, dialect, 200 + random.below(400))
+  if (random.oneIn(400)) {
+    const count = 200 + random.below(400)
+    tree.nlri =
+      (dialect.addPath & 1) !== 0 && random.oneIn(2) ? manyPaths(random, count) : nlri(random, 0, dialect, count)
+  }
   return tree
 }
 
@@ -227,6 +231,12 @@ function nlri(random: Random, family: 0 | 1, { addPath }: Dialect, count: number
     }
   }
   return Uint8Array.from(out)
+}
+
+/** Of one prefix, each under another identifier. */
+function manyPaths(random: Random, count: number): Uint8Array {
+  const first = random.below(2000)
+  return concat(...Array.from({ length: count }, (_, n) => concat(u32(first + n), Uint8Array.of(8, 10))))
 }
 
 function mpReach(random: Random, dialect: Dialect): TreeAttribute {

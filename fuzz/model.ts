@@ -13,6 +13,7 @@ import { formatPrefix } from '../src/net/prefix.js'
 import type { AttributeRules } from '../src/rib/attribute-rules.js'
 import { isMartianNextHop } from '../src/rib/next-hop.js'
 import { PathState } from '../src/rib/path-state.js'
+import { MAX_PATHS_OF_PREFIX } from '../src/rib/rib.js'
 import { concat, NONE } from './update-tree.js'
 
 export interface ModelSpeaker {
@@ -67,6 +68,7 @@ interface Multiprotocol {
 export class ModelTable {
   /** `family prefix`, with `@pathId` where it is not 0. */
   readonly routes = new Map<string, ModelSet>()
+  readonly #counts = new Map<string, number>()
   readonly #speaker: ModelSpeaker
   readonly #peer: ModelPeer
 
@@ -97,9 +99,9 @@ export class ModelTable {
     if (block.fault !== null && !reachable && !onlyUnreach) throw new Reset('3/1')
     const negotiated = (family: Family | undefined): family is Family =>
       family !== undefined && (this.#peer.families & (1 << family)) !== 0
-    if (negotiated(0)) for (const route of this.#prefixes(0, withdrawn, '3/10')) this.routes.delete(route)
+    if (negotiated(0)) for (const route of this.#prefixes(0, withdrawn, '3/10')) this.#withdraw(route)
     if (unreach !== null && negotiated(unreach.family)) {
-      for (const route of this.#prefixes(unreach.family, unreach.nlri, '3/9')) this.routes.delete(route)
+      for (const route of this.#prefixes(unreach.family, unreach.nlri, '3/9')) this.#withdraw(route)
     }
     if (!reachable) {
       if (attributes.length === 0 || onlyUnreach) return
@@ -130,7 +132,23 @@ export class ModelTable {
       canonical: left === rest ? effective : canonicalOf(this.#decode(rest, nextHop).attributes),
       effective,
     }
-    for (const route of this.#prefixes(family, nlri, syntax)) this.routes.set(route, set)
+    for (const route of this.#prefixes(family, nlri, syntax)) {
+      if (!this.routes.has(route)) this.#count(route, 1)
+      this.routes.set(route, set)
+    }
+  }
+
+  #withdraw(route: string): void {
+    if (this.routes.delete(route)) this.#count(route, -1)
+  }
+
+  /** Paths of a prefix; beyond the limit the session ends (RFC 4486 §3, Out of Resources). */
+  #count(route: string, change: number): void {
+    if (this.#peer.addPath === 0) return
+    const prefix = route.split('@')[0]!
+    const count = (this.#counts.get(prefix) ?? 0) + change
+    if (count > MAX_PATHS_OF_PREFIX) throw new Reset('6/8')
+    this.#counts.set(prefix, count)
   }
 
   #decode(rest: Uint8Array, nextHop: Uint8Array | null): Decoded {
