@@ -68,7 +68,7 @@ export class MixedSource implements MessageSource {
     if (kind < 950) return mutateMessage(random, random.pick(this.#updates))
     if (kind < 955) return mutateHeader(random, this.#update(dialect, 0))
     if (kind < 965) return concat(this.#update(dialect, 0), this.#update(dialect, 1), this.#update(dialect, 0))
-    if (kind < 967 && sender.extendedMessages) return this.#large(dialect)
+    if (kind < 972 && sender.extendedMessages) return this.#large(dialect)
     return this.#other()
   }
 

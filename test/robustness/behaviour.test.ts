@@ -1,5 +1,6 @@
-/** Ways to behave that are no message (O14, D3, D8, D9 of the corpus), against the whole daemon; a well-behaved neighbour is watched. */
+/** Ways to behave that are no message (O14, D3 and D7 to D9 of the corpus), against the whole daemon; a well-behaved neighbour is watched. */
 import t, { type Test } from 'tap'
+import { MAX_PATHS_OF_PREFIX } from '../../src/rib/rib.js'
 import { Receiver } from '../support/update-bytes.js'
 import { until } from '../support/wait.js'
 import { Client, GOOD, hex16, hex32, KEEPALIVE, message, nlri, open, update } from './client.js'
@@ -117,6 +118,60 @@ t.test('one prefix more than maxPrefix', async (t) => {
   t.equal(peer.notification(), `0601000101${hex32(100)}`, 'Cease 6/1 with AFI, SAFI and limit')
   await daemon.until(
     'has none of its routes',
+    () => daemon.rib(),
+    (rib) => rib.length === 0,
+  )
+  await stillUp(t, daemon, friend)
+})
+
+t.test('one attribute set more than maxAttributeSets', async (t) => {
+  const daemon = await runningDaemon(t, { ...CONFIG, neighbors: [{ ...CLIENTS, maxAttributeSets: 1000 }] })
+  const friend = await friendOf(t, daemon)
+  const peer = await new Client(daemon.port, '127.66.9.2').establish()
+  const routes = (from: number, to: number): string => {
+    let bytes = ''
+    for (let n = from; n < to; n++) bytes += update('', `${GOOD}800404${hex32(n)}`, `20${hex32(0x0a070000 + n)}`)
+    return bytes
+  }
+  peer.send(routes(0, 1000))
+  await daemon.until(
+    'has all that are allowed',
+    () => daemon.summary(),
+    ({ attributeSets }) => attributeSets === 1000,
+  )
+  peer.send(routes(1000, 1001))
+  await peer.closed()
+  t.match(peer.notification(), /^0608/, 'Cease 6/8')
+  await daemon.until(
+    'has none of them',
+    () => daemon.summary(),
+    ({ attributeSets }) => attributeSets === 0,
+  )
+  await stillUp(t, daemon, friend)
+})
+
+t.test('one path of a prefix more than are taken', async (t) => {
+  const daemon = await runningDaemon(t, { ...CONFIG, neighbors: [{ ...CLIENTS, addPath: { receive: true } }] })
+  const friend = await friendOf(t, daemon)
+  const capabilities = '010400010001' + '41040000fc00' + '450400010102'
+  const peer = await new Client(daemon.port, '127.66.9.3').establish({ capabilities })
+  const paths = (from: number, to: number): string => {
+    let items = ''
+    for (let id = from; id < to; id++) items += `${hex32(id)}${nlri('10.8.0.0/16')}`
+    return update('', GOOD, items)
+  }
+  const half = MAX_PATHS_OF_PREFIX / 2
+  peer.send(paths(1, 1 + half), paths(1 + half, 1 + 2 * half))
+  await daemon.until(
+    'has all that are taken',
+    () => daemon.summary(),
+    ({ families }) => families[0]!.paths === MAX_PATHS_OF_PREFIX,
+  )
+  peer.send(paths(1 + 2 * half, 2 + 2 * half))
+  await peer.closed()
+  t.match(peer.notification(), /^0608/, 'Cease 6/8')
+  await daemon.until(
+    'has none of them',
     () => daemon.rib(),
     (rib) => rib.length === 0,
   )
