@@ -52,6 +52,27 @@ export interface PeerSummary {
   /** Messages by what was done about them (RFC 7606 §2). */
   readonly errors?: ErrorCounts
   readonly updateErrors?: number
+  /** What the peer calls itself (capability 73). */
+  readonly hostname?: string
+}
+/** What both ends of an Established session agreed on, beyond families and AS numbers. */
+export interface NegotiatedView {
+  /** Octets: 4096, or 65535 (RFC 8654). */
+  readonly maxMessageOctets: number
+  readonly routeRefresh: boolean
+  /** RFC 7313. */
+  readonly enhancedRefresh: boolean
+  /** IPv4 routes with IPv6 next hops (RFC 8950). */
+  readonly extendedNextHop: boolean
+  /** A link-local next hop stands alone (capability 77). */
+  readonly linkLocalNextHop: boolean
+  /** Families with path identifiers (RFC 7911), as seen from here. */
+  readonly addPath: readonly { readonly family: FamilyName; readonly send: boolean; readonly receive: boolean }[]
+  /** What the peer calls itself (capability 73); null where it does not say. */
+  readonly hostname: string | null
+  /** RFC 9234: what each is for the other; null where it does not say. */
+  readonly localRole: string | null
+  readonly peerRole: string | null
 }
 export interface NeighborView extends PeerSummary {
   readonly port: number
@@ -65,6 +86,8 @@ export interface NeighborView extends PeerSummary {
   readonly keepaliveSeconds: number
   readonly capabilities: readonly { readonly code: number; readonly name: string; readonly value: string }[]
   readonly as4: boolean
+  /** Null while there is no session. */
+  readonly negotiated?: NegotiatedView | null
   readonly importPolicy: string | null
   readonly exportPolicy: string | null
   /** Keys: `open`, `update`, `notification`, `keepalive`, `routeRefresh`. */
@@ -72,6 +95,8 @@ export interface NeighborView extends PeerSummary {
   readonly establishedCount: number
   readonly droppedCount: number
   readonly updateErrors: number
+  /** ROUTE-REFRESH messages: not understood or not agreed on; answers marked by BoRR and EoRR; those whose EoRR did not come (RFC 7313). */
+  readonly refreshes?: { readonly ignored: number; readonly ended: number; readonly timedOut: number }
   /** Reasons why an Established session exchanges nothing, e.g. RFC 8212. */
   readonly notes: readonly string[]
   readonly perFamily: readonly {
@@ -83,6 +108,8 @@ export interface NeighborView extends PeerSummary {
     readonly addPath?: { readonly send: number | 'all'; readonly receive: boolean }
     readonly endOfRibReceived: boolean
     readonly endOfRibSent: boolean
+    /** Attribute sets that do not fit into a message to peers like this one: their routes are withheld. */
+    readonly tooLong?: number
   }[]
   /** Newest first. */
   readonly history: readonly {

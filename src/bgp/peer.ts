@@ -415,6 +415,9 @@ export class Peer implements Wakeable {
       case 'refresh':
         if (this.#connections.current === connection) this.#context.events.routeRefresh(this, output.family)
         return
+      case 'refreshMark':
+        if (this.#connections.current === connection) this.#context.events.refreshMark(this, output.family, output.mark)
+        return
       case 'down':
         this.#sessionDown(connection, output.reason)
         return

@@ -8,7 +8,7 @@ import type { FsmAction, FsmEvent } from './fsm.js'
 import type { Negotiated, OpenMessage } from './message/message.js'
 import type { OpenSettings } from './open-check.js'
 import { describeNotification } from './reason.js'
-import type { DownReason, PeerCounters, SessionState } from './session-types.js'
+import type { DownReason, PeerCounters, RefreshMark, SessionState } from './session-types.js'
 import type { Random } from './timers.js'
 
 export interface SessionOptions extends OpenSettings {
@@ -33,6 +33,8 @@ export type SessionOutput =
   | { readonly type: 'open'; readonly open: OpenMessage }
   | { readonly type: 'established'; readonly negotiated: Negotiated }
   | { readonly type: 'refresh'; readonly family: Family }
+  /** BoRR, EoRR (RFC 7313 §4), or EoRR did not come in time. */
+  | { readonly type: 'refreshMark'; readonly family: Family; readonly mark: RefreshMark }
   /** The session is Idle again. */
   | { readonly type: 'down'; readonly reason: DownReason; readonly wasEstablished: boolean }
 

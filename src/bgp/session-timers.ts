@@ -11,6 +11,8 @@ export class SessionTimers {
   holdAtMs = NEVER
   keepaliveAtMs = NEVER
   sendHoldAtMs = NEVER
+  /** When a refresh that the peer has begun counts as ended (RFC 7313 §4). */
+  refreshAtMs = NEVER
   readonly #random: Random
   #holdMs = LARGE_HOLD_MS
   #keepaliveMs = 0
@@ -23,7 +25,7 @@ export class SessionTimers {
   }
 
   get nextMs(): number {
-    return Math.min(this.connectRetryAtMs, this.holdAtMs, this.keepaliveAtMs, this.sendHoldAtMs)
+    return Math.min(this.connectRetryAtMs, this.holdAtMs, this.keepaliveAtMs, this.sendHoldAtMs, this.refreshAtMs)
   }
 
   /** The hold time in force; 0: none. */
@@ -82,7 +84,7 @@ export class SessionTimers {
 
   /** The connection is over; ConnectRetryTimer may run on. */
   stopForConnection(): void {
-    this.holdAtMs = this.keepaliveAtMs = this.sendHoldAtMs = NEVER
+    this.holdAtMs = this.keepaliveAtMs = this.sendHoldAtMs = this.refreshAtMs = NEVER
     this.#holdLeftMs = -1
   }
 }

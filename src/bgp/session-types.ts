@@ -44,7 +44,14 @@ export interface PeerCounters {
   familiesIgnored: number
   /** ROUTE-REFRESH messages for families that were not negotiated, or of a subtype we did not offer: ignored (RFC 2918 §4). */
   routeRefreshIgnored: number
+  /** Refreshes that the peer has begun with BoRR and ended with EoRR (RFC 7313). */
+  refreshesEnded: number
+  /** Those whose EoRR did not come in time. */
+  refreshesTimedOut: number
 }
+
+/** How a peer marks its answer to a refresh. */
+export type RefreshMark = 'begin' | 'end' | 'timeout'
 
 export function newPeerCounters(): PeerCounters {
   return {
@@ -60,6 +67,8 @@ export function newPeerCounters(): PeerCounters {
     errorResets: 0,
     familiesIgnored: 0,
     routeRefreshIgnored: 0,
+    refreshesEnded: 0,
+    refreshesTimedOut: 0,
   }
 }
 
@@ -98,6 +107,8 @@ export interface PeerEvents<P> {
   /** What the peer sent ends its session or attempt; `octets`: the message, or its header where that is wrong; valid during the call. */
   wrongMessage?(peer: P, error: NotificationError, octets: Uint8Array): void
   routeRefresh(peer: P, family: Family): void
+  /** Between `begin` and one of the others the peer says again all that it has (RFC 7313 §4). */
+  refreshMark(peer: P, family: Family, mark: RefreshMark): void
   /** The socket of an Established peer can take more after having been full (see PeerLink.writable). */
   drained(peer: P): void
   /** A range neighbour's peer object was made or is gone for good (never for configured ones). */

@@ -6,7 +6,7 @@
  * Timers are deadlines that are looked at in `handleTimeout`: receiving a message costs one store. All times are monotonic milliseconds.
  * A handler may end the session from inside its call (`fail`), or throw NotificationError; nothing further is delivered then.
  */
-import { familyOf } from '../net/family.js'
+import { FAMILIES, type Family, familyOf } from '../net/family.js'
 import type { Direction } from './collision.js'
 import { NO_DATA, NotificationError, unreachable } from './errors.js'
 import { type FsmAction, type FsmEvent, fsmCell } from './fsm.js'
@@ -14,7 +14,7 @@ import { KEEPALIVE_BYTES } from './message/keepalive.js'
 import { MAX_MESSAGE_OCTETS, MessageType, type Negotiated, type OpenMessage } from './message/message.js'
 import { decodeNotification, encodeNotification } from './message/notification.js'
 import { decodeOpen, encodeOpen } from './message/open.js'
-import { decodeRouteRefresh } from './message/route-refresh.js'
+import { decodeRouteRefresh, RefreshSubtype } from './message/route-refresh.js'
 import { acceptOpen, localOpen } from './open-check.js'
 import { describeNotification, downKind, messageName } from './reason.js'
 import { eventOf, explain, hasConnection, type SessionOptions, type SessionOutput } from './session-io.js'
@@ -43,6 +43,8 @@ export class Session {
   /** Time of the call being served. */
   #nowMs = 0
   readonly #timers: SessionTimers
+  /** Bit n: the peer has sent BoRR for family n, and not yet EoRR. */
+  #refreshing = 0
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -112,6 +114,7 @@ export class Session {
     this.#framer = new Framer()
     this.#negotiated = null
     this.#open = null
+    this.#refreshing = 0
     this.#apply(this.direction === 'out' ? 'tcpConnectionAcked' : 'tcpConnectionConfirmed', 'TCP connection is up')
   }
 
@@ -126,7 +129,7 @@ export class Session {
     this.#nowMs = nowMs
     this.#counters.octetsReceived += chunk.length
     try {
-      this.#framer.push(chunk, this.#onMessage, MAX_MESSAGE_OCTETS)
+      this.#framer.push(chunk, this.#onMessage, this.#negotiated?.maxMessageOctets ?? MAX_MESSAGE_OCTETS)
     } catch (error) {
       if (!(error instanceof NotificationError)) throw error
       this.#tellError(error)
@@ -148,6 +151,7 @@ export class Session {
       this.#apply('sendHoldTimerExpires', { kind: 'send-hold-timer', code: 8, subcode: 0, text })
     }
     if (timers.keepaliveAtMs <= nowMs) this.#apply('keepaliveTimerExpires', 'keepalive timer')
+    if (timers.refreshAtMs <= nowMs) this.#refreshTimedOut()
     if (timers.connectRetryAtMs <= nowMs) this.#apply('connectRetryTimerExpires', 'connect retry timer expired')
   }
 
@@ -206,6 +210,8 @@ export class Session {
         const open = decodeOpen(buffer, start, end)
         this.#negotiated = acceptOpen(open, this.#options)
         this.#open = open
+        // What lies behind it in the same chunk may be long already (RFC 8654 §4).
+        this.#framer.maxOctets = this.#negotiated.maxMessageOctets
         this.#apply('openReceived', 'OPEN received')
         return
       }
@@ -232,11 +238,34 @@ export class Session {
   #refresh(buffer: Uint8Array, start: number, end: number): void {
     const message = decodeRouteRefresh(buffer, start, end)
     const family = familyOf(message.afi, message.safi)
-    if (family === undefined || message.subtype !== 0 || !this.#negotiated!.families.includes(family)) {
-      this.#counters.routeRefreshIgnored++
-      return
+    const known = family !== undefined && this.#negotiated!.families.includes(family)
+    if (known && message.subtype === RefreshSubtype.REQUEST) this.#outputs.push({ type: 'refresh', family })
+    else if (!known || !this.#refreshMark(family, message.subtype)) this.#counters.routeRefreshIgnored++
+  }
+
+  /** False: nothing that was agreed on, or an EoRR without its BoRR (RFC 7313 §4, §5). */
+  #refreshMark(family: Family, subtype: number): boolean {
+    if (!this.#negotiated!.enhancedRefresh) return false
+    const bit = 1 << family
+    if (subtype === RefreshSubtype.BORR) {
+      this.#refreshing |= bit
+      this.#timers.refreshAtMs = this.#nowMs + REFRESH_LIMIT_MS
+      this.#outputs.push({ type: 'refreshMark', family, mark: 'begin' })
+      return true
     }
-    this.#outputs.push({ type: 'refresh', family })
+    if (subtype !== RefreshSubtype.EORR || (this.#refreshing & bit) === 0) return false
+    this.#refreshing &= ~bit
+    if (this.#refreshing === 0) this.#timers.refreshAtMs = NEVER
+    this.#outputs.push({ type: 'refreshMark', family, mark: 'end' })
+    return true
+  }
+
+  /** What the peer has not said again by now is as good as withdrawn. */
+  #refreshTimedOut(): void {
+    this.#timers.refreshAtMs = NEVER
+    for (const { family } of FAMILIES)
+      if ((this.#refreshing & (1 << family)) !== 0) this.#outputs.push({ type: 'refreshMark', family, mark: 'timeout' })
+    this.#refreshing = 0
   }
 
   /** Never answered, whatever is in it (RFC 4271 §6.4). */
@@ -377,4 +406,6 @@ export class Session {
   }
 }
 
+/** How long a peer may take from BoRR to EoRR. RFC 7313 §4 leaves the bound to us. */
+const REFRESH_LIMIT_MS = 600_000
 const NO_OUTPUTS: readonly SessionOutput[] = Object.freeze([])

@@ -37,7 +37,9 @@ export function createActions({ manager, own, changed, reload }: ActionContext):
       )
       if (asked.length === 0)
         throw new ApiError(409, `neighbor ${peer} is not Established or did not offer route refresh (RFC 2918)`)
-      return tell(peer, peers.length, `asked neighbor ${peer} to send its routes again`)
+      const marks = peers.every((one) => one.negotiated?.enhancedRefresh !== false)
+      const how = marks ? '; what it does not send again goes when it says that it is done (RFC 7313)' : ''
+      return tell(peer, peers.length, `asked neighbor ${peer} to send its routes again${how}`)
     },
     announce: (request) => {
       const rule = originateRule(request)

@@ -5,15 +5,16 @@
 import type { AttributeFault } from '../bgp/errors.js'
 import { NotificationError } from '../bgp/errors.js'
 import type { FaultPlace } from '../bgp/message/fault-place.js'
-import type { Negotiated } from '../bgp/message/message.js'
+import { MessageType, type Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
-import type { DownReason, PeerEvents, SessionState } from '../bgp/session-types.js'
+import type { DownReason, PeerEvents, RefreshMark, SessionState } from '../bgp/session-types.js'
 import type { Config, NeighborConfig } from '../config/types.js'
 import type { Log } from '../log.js'
 import { parseAddress } from '../net/address.js'
 import { FAMILIES, type Family, familyRow } from '../net/family.js'
 import type { ExporterOptions } from '../reflector/exporter.js'
 import type { GroupMember, Reflector } from '../reflector/reflector.js'
+import type { UpdateGroup } from '../reflector/update-group.js'
 import { AdjRibIn } from '../rib/adj-rib-in.js'
 import type { AttributeRules } from '../rib/attribute-rules.js'
 import type { Rib } from '../rib/rib.js'
@@ -32,6 +33,8 @@ export interface LivePeer {
   readonly families: number
   members: GroupMember[]
   warnedMaxPrefix: boolean
+  /** Bit n: the peer is saying again what it has in family n (RFC 7313). */
+  refreshing: number
 }
 
 export interface PeerRoutesContext {
@@ -54,6 +57,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
 
   constructor(context: PeerRoutesContext) {
     this.#context = context
+    context.reflector.onTooLong = (group) => this.#tooLong(group)
     this.#adjRibIn = new AdjRibIn(context.rib, {
       fault: (source, fault, place) => this.#fault(source, fault, place),
       familyIgnored: (source, afi, safi) => this.#familyIgnored(source, afi, safi),
@@ -74,11 +78,14 @@ export class PeerRoutes implements PeerEvents<Peer> {
     const { rib, reflector, log } = this.#context
     const source = rib.openSource(this.#sourceOptions(peer, negotiated))
     const families = negotiated.families.reduce<number>((bits, family) => bits | (1 << family), 0)
-    const live: LivePeer = { peer, negotiated, source, families, members: [], warnedMaxPrefix: false }
+    const live: LivePeer = { peer, negotiated, source, families, members: [], warnedMaxPrefix: false, refreshing: 0 }
     this.live.set(peer, live)
     this.#peerOfSource.set(source.index, peer)
     const link = {
       send: (chunks: readonly Uint8Array[], taken: () => void, messages: number) => peer.send(chunks, taken, messages),
+      ...(negotiated.enhancedRefresh
+        ? { refreshMarked: () => void peer.counters.sent[MessageType.ROUTE_REFRESH]!++ }
+        : {}),
     }
     for (const family of negotiated.families)
       live.members.push(reflector.join(source.index, peer.name, this.exportOptions(live, family), link))
@@ -113,6 +120,39 @@ export class PeerRoutes implements PeerEvents<Peer> {
   routeRefresh(peer: Peer, family: Family): void {
     const member = this.live.get(peer)?.members.find(({ group }) => group.family === family)
     if (member !== undefined) member.group.refresh(member.member)
+  }
+
+  /**
+   * BoRR: what the peer has announced is stale until it says it again; EoRR, or its time being over: what is still stale goes (RFC 7313 §4). Before the
+   * End-of-RIB of a peer with graceful restart both are ignored.
+   */
+  refreshMark(peer: Peer, family: Family, mark: RefreshMark): void {
+    const live = this.live.get(peer)
+    if (live === undefined) return
+    const { source, negotiated } = live
+    const bit = 1 << family
+    if (mark === 'begin') {
+      if (negotiated.gracefulRestart !== null && source.endOfRib[family] !== true) {
+        peer.counters.routeRefreshIgnored++
+        return
+      }
+      live.refreshing |= bit
+      this.#context.rib.markStale(family, source)
+      return
+    }
+    if ((live.refreshing & bit) === 0) {
+      peer.counters.routeRefreshIgnored++
+      return
+    }
+    live.refreshing &= ~bit
+    if (mark === 'end') peer.counters.refreshesEnded++
+    else {
+      peer.counters.refreshesTimedOut++
+      const note = `the refresh of ${familyRow(family).name} that it began has not ended in time (RFC 7313 §4): routes that it did not send again are taken out`
+      this.#context.log.write('session-note', { peer: peer.name, note })
+    }
+    this.#context.rib.sweepStale(family, source)
+    this.#engine?.schedule()
   }
 
   drained(): void {
@@ -229,6 +269,15 @@ export class PeerRoutes implements PeerEvents<Peer> {
       8,
       `more than ${limit} paths of all neighbors together (limits.paths); raise it if there is memory for more (about 100 octets each), or set maxPrefix`,
     )
+  }
+
+  /** RFC 8654 §4: such a route is withheld. Said of the group's first member; the log thins it out. */
+  #tooLong({ family, members, exporter }: UpdateGroup): void {
+    const [first] = members.values()
+    if (first === undefined) return
+    const others = members.size === 1 ? '' : ` (and ${members.size - 1} more neighbors like it)`
+    const note = `routes of ${familyRow(family).name} are withheld${others}: their attributes do not fit into a message of ${exporter.options.maxMessageOctets} octets; set extendedMessages on both sides, or see explain PREFIX`
+    this.#context.log.write('session-note', { peer: first.name, note })
   }
 
   /** RFC 4486 §4: Cease 6/1 with AFI, SAFI and the limit. */

@@ -1,6 +1,7 @@
 /** Views of peers: summary and neighbours (src/api/types.ts). */
-import type { ErrorCounts, NeighborView, PeerSummary, SummaryView } from '../api/types.js'
+import type { ErrorCounts, NegotiatedView, NeighborView, PeerSummary, SummaryView } from '../api/types.js'
 import { capabilityName } from '../bgp/capabilities/describe.js'
+import { roleName } from '../bgp/capabilities/offer.js'
 import { MessageType, type Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
 import type { PeerCounters } from '../bgp/session-types.js'
@@ -93,6 +94,7 @@ export class PeerViews {
       updateErrors: peer.counters.updateErrors,
       errors: errorCounts(peer.counters),
       ...(peer.rangeName === null ? {} : { rangeName: peer.rangeName }),
+      ...(peer.negotiated === null || peer.negotiated.hostname === '' ? {} : { hostname: peer.negotiated.hostname }),
     }
   }
 
@@ -118,11 +120,17 @@ export class PeerViews {
         value: Buffer.from(value).toString('hex'),
       })),
       as4: negotiated?.as4 ?? false,
+      negotiated: negotiated === null ? null : negotiatedView(negotiated, neighbor),
       importPolicy: neighbor.importPolicy,
       exportPolicy: neighbor.exportPolicy,
       messages: { received: byType(peer.counters.received), sent: byType(peer.counters.sent) },
       establishedCount: peer.counters.establishedCount,
       droppedCount: peer.counters.droppedCount,
+      refreshes: {
+        ignored: peer.counters.routeRefreshIgnored,
+        ended: peer.counters.refreshesEnded,
+        timedOut: peer.counters.refreshesTimedOut,
+      },
       notes: peerNotes(neighbor, live),
       perFamily: (live?.members ?? []).map(({ group, member }) => ({
         family: familyRow(group.family).name,
@@ -132,6 +140,7 @@ export class PeerViews {
         ...addPathOf(live!.negotiated, group),
         endOfRibReceived: live!.source.endOfRib[group.family] === true,
         endOfRibSent: member.endOfRibSent,
+        tooLong: group.exporter.tooLong,
       })),
       history: [...peer.history]
         .reverse()
@@ -150,6 +159,26 @@ function addPathOf({ addPathReceive, addPathSend }: Negotiated, { family, export
   if (!receive && (addPathSend & (1 << family)) === 0) return {}
   const { sendPaths } = exporter.options
   return { addPath: { send: sendPaths === ADD_PATH_ALL ? ('all' as const) : sendPaths, receive } }
+}
+
+function negotiatedView(negotiated: Negotiated, neighbor: NeighborConfig): NegotiatedView {
+  const { addPathReceive, addPathSend, hostname, peerRole } = negotiated
+  const has = (bits: number, family: number): boolean => (bits & (1 << family)) !== 0
+  return {
+    maxMessageOctets: negotiated.maxMessageOctets,
+    routeRefresh: negotiated.routeRefresh,
+    enhancedRefresh: negotiated.enhancedRefresh,
+    extendedNextHop: negotiated.extendedNextHop,
+    linkLocalNextHop: negotiated.linkLocalNextHop,
+    addPath: FAMILIES.filter(({ family }) => has(addPathReceive | addPathSend, family)).map(({ family, name }) => ({
+      family: name,
+      send: has(addPathSend, family),
+      receive: has(addPathReceive, family),
+    })),
+    hostname: hostname === '' ? null : hostname,
+    localRole: neighbor.role,
+    peerRole: peerRole === null ? null : roleName(peerRole),
+  }
 }
 
 function sentTo(counts: Counts, group: number, source: number): number {

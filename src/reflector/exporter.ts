@@ -42,6 +42,10 @@ export class Exporter {
   readonly #outSets: OutSetTable
   readonly #policy: CompiledPolicy | null
   readonly #memos: (Memo | undefined)[] = []
+  /** Attribute sets found too long for a message of this group's peers. */
+  tooLong = 0
+  /** Called with each of them. */
+  onTooLong: () => void = () => {}
 
   constructor(options: ExporterOptions, store: AttributeStore, outSets: OutSetTable) {
     this.options = options
@@ -71,19 +75,21 @@ export class Exporter {
     if (!mayAdvertise(source.options.kind, options.kind))
       return 'internal route of a non-client: goes to clients and external peers only (RFC 4456 §6)'
     if (options.exportPolicy === 'none') return 'external peer without export policy: nothing is sent (RFC 8212)'
-    if (communityForbids(set.communityBits, options.kind)) return 'a well-known community forbids it (RFC 1997)'
+    if (communityForbids(set.communityBits, options.kind)) return FORBIDDEN
+    let verdict: PolicyVerdict | null = null
     if (this.#policy !== null) {
       const candidates = this.#policy.evaluateAttributes(
         this.#store.attributes(set),
         options.family,
         source.policySource,
       )
-      const verdict = this.#verdict(this.#policy, candidates, prefixes, prefix)
+      verdict = this.#verdict(this.#policy, candidates, prefixes, prefix)
       if (!verdict.accept) return `${verdict.text}`
     }
-    return this.outgoing(set, source, prefixes, prefix) === null
-      ? 'no next hop of this family, or attributes that do not fit into a message'
-      : null
+    const result = this.#encode(set, source, verdict)
+    if (typeof result === 'string') return result
+    this.#outSets.release(result)
+    return null
   }
 
   /** The id of a set is about to be reused. */
@@ -142,7 +148,16 @@ export class Exporter {
   }
 
   #compute(memo: Memo, set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | null {
-    const result = verdict !== null && !verdict.accept ? null : this.#encode(set, source, verdict)
+    let result: OutSet | null = null
+    if (verdict === null || verdict.accept) {
+      const encoded = this.#encode(set, source, verdict)
+      if (typeof encoded !== 'string') {
+        result = encoded
+      } else if (encoded === TOO_LONG) {
+        this.tooLong++
+        this.onTooLong()
+      }
+    }
     if (verdict === null || verdict.id === 0) memo.first = result
     else {
       memo.others ??= []
@@ -151,9 +166,10 @@ export class Exporter {
     return result
   }
 
-  #encode(set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | null {
+  /** The out set, retained once for the caller; or why there is none, in words. */
+  #encode(set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | string {
     const { options } = this
-    if (communityForbids(set.communityBits, options.kind)) return null
+    if (communityForbids(set.communityBits, options.kind)) return FORBIDDEN
     const edits = verdict?.edits ?? null
     const { kind, bgpId } = source.options
     const mp = options.family !== Family.IPV4_UNICAST
@@ -167,17 +183,18 @@ export class Exporter {
     ) {
       if ((kind === SourceKind.CLIENT || kind === SourceKind.NON_CLIENT) && set.decodeClass === REFLECTABLE) {
         const length = reflectOctets(this.#store.octets(set), bgpId, options.clusterId, SCRATCH)
-        if (length >= 0) return this.#fits(length, 0) ? this.#outSets.intern(SCRATCH, length, NO_NEXT_HOP) : null
+        if (length >= 0) return this.#fits(length, 0) ? this.#outSets.intern(SCRATCH, length, NO_NEXT_HOP) : TOO_LONG
       }
     }
     let attributes = this.#store.attributes(set)
     if (edits !== null) attributes = applyEdits(attributes, edits, { nextHop: options.selfNextHop })
     attributes = outgoingAttributes(attributes, { kind, bgpId }, options, edits)
     const { nextHop } = attributes
-    if (nextHop === null || (mp ? nextHop.length !== 16 && nextHop.length !== 32 : nextHop.length !== 4)) return null
-    if (!isEncodable(attributes)) return null
+    if (nextHop === null) return 'no next hop of this family'
+    if (mp ? nextHop.length !== 16 && nextHop.length !== 32 : nextHop.length !== 4) return 'no next hop of this family'
+    if (!isEncodable(attributes)) return TOO_LONG
     const octets = encodePathAttributes(attributes, { as4: options.as4, nextHopAttribute: !mp })
-    if (!this.#fits(octets.length, mp ? nextHop.length : 0)) return null
+    if (!this.#fits(octets.length, mp ? nextHop.length : 0)) return TOO_LONG
     return this.#outSets.intern(octets, octets.length, mp ? Uint8Array.from(nextHop) : NO_NEXT_HOP)
   }
 
@@ -192,4 +209,7 @@ export class Exporter {
 
 /** Decode class of what an internal 4-octet peer sent with a NEXT_HOP attribute: DecodeBits.AS4 alone. */
 const REFLECTABLE = 1
+const FORBIDDEN = 'a well-known community forbids it (RFC 1997)'
+const TOO_LONG =
+  'its attributes do not fit into a message to this peer: set extendedMessages on both sides (RFC 8654), or shorten them'
 const SCRATCH = new Uint8Array(1 << 17)

@@ -9,6 +9,8 @@ export interface MemberLink {
    * Writes whole messages in order, without copying; `taken` is called when the kernel has them, never after the session is gone. `messages`: how many.
    */
   send(chunks: readonly Uint8Array[], taken: () => void, messages: number): void
+  /** There where the peer knows enhanced route refresh (RFC 7313): a BoRR or EoRR was among what was given to `send`. */
+  readonly refreshMarked?: () => void
 }
 
 export class Member {
@@ -27,6 +29,12 @@ export class Member {
   inFlight = 0
   owesEndOfRib = true
   endOfRibSent = false
+  /** RFC 7313: a refresh was asked for before End-of-RIB was sent; it comes after that (§4). */
+  refreshAfterEndOfRib = false
+  /** BoRR has to come before anything else. */
+  owesRefreshBegin = false
+  /** BoRR was sent: EoRR comes when the member has heard the table. */
+  owesRefreshEnd = false
   /** In the group's queue of members with something to send. */
   queued = false
   /** Left the group: callbacks of writes under way do nothing any more. */

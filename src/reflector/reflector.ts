@@ -20,6 +20,8 @@ export class Reflector {
   #nextGroup = 1
   /** Called when there is something to do and nothing was before. */
   onWork: () => void = () => {}
+  /** Attributes of a route do not fit into a message of this group. */
+  onTooLong: (group: UpdateGroup) => void = () => {}
 
   constructor(rib: Rib, seed: number, limits: GroupLimits = DEFAULT_LIMITS) {
     this.#rib = rib
@@ -100,6 +102,7 @@ export class Reflector {
         store: this.#rib.store,
         source: (index: number) => this.#rib.source(index),
         tableWork: () => this.onWork(),
+        tooLong: (group: UpdateGroup) => this.onTooLong(group),
         wake: (woken: UpdateGroup, member: Member) => this.#wake(woken, member),
       }
       group = new UpdateGroup(this.#nextGroup++, key, options, context, this.#limits, this.#seed)

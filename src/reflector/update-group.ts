@@ -11,7 +11,8 @@
  *
  * Cost: 8 octets a row and group, the log up to GroupLimits.logOctets, and a bit per row for each member behind.
  */
-import type { Family } from '../net/family.js'
+import { encodeRouteRefresh, RefreshSubtype } from '../bgp/message/route-refresh.js'
+import { type Family, familyRow } from '../net/family.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
 import type { FamilyTables } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
@@ -34,6 +35,8 @@ export interface GroupContext {
   readonly source: (index: number) => RibSource | undefined
   /** Asks for pump(member) soon. */
   readonly wake: (group: UpdateGroup, member: Member) => void
+  /** Attributes of a route do not fit into a message of this group: it is withheld (RFC 8654 §4). */
+  readonly tooLong: (group: UpdateGroup) => void
   /** Asks for tableSlice() soon. */
   readonly tableWork: () => void
 }
@@ -89,6 +92,7 @@ export class UpdateGroup {
     this.#limits = limits
     this.outSets = new OutSetTable(seed)
     this.exporter = new Exporter(options, context.store, this.outSets)
+    this.exporter.onTooLong = () => context.tooLong(this)
     const { tables, store, source } = context
     const { prefixes } = tables
     const paths = options.sendPaths > 0 ? tables.paths : null
@@ -170,8 +174,18 @@ export class UpdateGroup {
     if (this.#behind === 0) this.#catchUpWith.clear()
   }
 
-  /** ROUTE-REFRESH (RFC 2918): the member hears the whole table again. */
+  /**
+   * ROUTE-REFRESH (RFC 2918): the member hears the whole table again, between BoRR and EoRR where its peer knows them (RFC 7313). Asked again meanwhile, it
+   * begins again with another BoRR.
+   */
   refresh(member: Member): void {
+    if (member.link.refreshMarked !== undefined) {
+      if (member.owesEndOfRib) {
+        member.refreshAfterEndOfRib = true
+        return
+      }
+      member.owesRefreshBegin = true
+    }
     if (member.state === 'following') this.#fallBehind(member)
     this.#markTable(member)
     this.#context.wake(this, member)
@@ -186,6 +200,10 @@ export class UpdateGroup {
     member.waitsForTable = true
     member.owesEndOfRib = heard.owesEndOfRib
     member.endOfRibSent = heard.endOfRibSent
+    // It hears all of this table, so that a refresh under way is complete with it.
+    member.refreshAfterEndOfRib = heard.refreshAfterEndOfRib
+    member.owesRefreshBegin = heard.owesRefreshBegin
+    member.owesRefreshEnd = heard.owesRefreshEnd
     // Its own routes too: it may not have read yet that an earlier winner is gone.
     member.bits.addAll(this.#heardIn(from))
     from.leave(heard)
@@ -420,6 +438,11 @@ export class UpdateGroup {
     if (member.waitsForTable && this.isLoading) return
     const { windowOctets } = this.#limits
     const out = new Outgoing()
+    if (member.owesRefreshBegin) {
+      member.owesRefreshBegin = false
+      member.owesRefreshEnd = true
+      this.#markRefresh(member, out, RefreshSubtype.BORR)
+    }
     let slice = 0
     for (let slices = 0; member.inFlight + out.octets < windowOctets; slices++) {
       slice = member.bits.nextSlice(slice)
@@ -443,8 +466,22 @@ export class UpdateGroup {
         member.endOfRibSent = true
         out.add(endOfRibMessage(this.family), 1)
       }
+      if (member.owesRefreshEnd) {
+        member.owesRefreshEnd = false
+        this.#markRefresh(member, out, RefreshSubtype.EORR)
+      }
     }
     if (out.octets > 0) this.#send(member, out, 0, 0)
+    if (member.refreshAfterEndOfRib && !member.owesEndOfRib) {
+      member.refreshAfterEndOfRib = false
+      this.refresh(member)
+    }
+  }
+
+  #markRefresh(member: Member, out: Outgoing, subtype: number): void {
+    const { afi, safi } = familyRow(this.family)
+    out.add(encodeRouteRefresh(afi, safi, subtype), 0)
+    member.link.refreshMarked?.()
   }
 
   /** `from` to `to`: the log entries that these octets carry, to be passed when the kernel has taken them. */

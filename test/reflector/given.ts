@@ -53,6 +53,8 @@ export function exporterOptions(given: Partial<ExporterOptions> = {}): ExporterO
 export class Socket implements MemberLink {
   readonly receiver: Receiver
   stalled = false
+  /** Set for a peer with enhanced route refresh. */
+  refreshMarked?: () => void
   updates = 0
   readonly #queue: { readonly chunks: readonly Uint8Array[]; readonly taken: () => void }[] = []
 
@@ -113,7 +115,7 @@ export class GroupWorld {
     this.reflector = new Reflector(this.rib, 7, limits)
   }
 
-  up(name: string, given: Partial<ExporterOptions> = {}): PeerSocket {
+  up(name: string, given: Partial<ExporterOptions> = {}, refreshMarked?: () => void): PeerSocket {
     const options = exporterOptions(given)
     const number = ++this.#number
     const source = this.rib.openSource({
@@ -129,8 +131,14 @@ export class GroupWorld {
       allowOwnAs: 0,
       importPolicy: null,
     })
-    const join = (link: Socket): GroupMember => this.reflector.join(source.index, name, options, link)
-    const socket = new PeerSocket(source, join, options.sendPaths > 0 ? 1 << options.family : 0)
+    const socket = new PeerSocket(
+      source,
+      (link) => {
+        if (refreshMarked !== undefined) link.refreshMarked = refreshMarked
+        return this.reflector.join(source.index, name, options, link)
+      },
+      options.sendPaths > 0 ? 1 << options.family : 0,
+    )
     this.sockets.push(socket)
     return socket
   }
@@ -139,6 +147,11 @@ export class GroupWorld {
     this.sockets.splice(this.sockets.indexOf(socket), 1)
     this.reflector.leave(socket.member)
     this.rib.closeSource(socket.source)
+  }
+
+  /** A reload changed these options of a peer. */
+  move(socket: PeerSocket, given: Partial<ExporterOptions>): void {
+    socket.member = this.reflector.move(socket.member, { ...socket.member.group.exporter.options, ...given })
   }
 
   memberOf(socket: PeerSocket): Member {

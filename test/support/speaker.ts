@@ -7,7 +7,7 @@ import type { Dial } from '../../src/bgp/link.js'
 import type { Negotiated } from '../../src/bgp/message/message.js'
 import type { Peer } from '../../src/bgp/peer.js'
 import { PeerManager } from '../../src/bgp/peer-manager.js'
-import type { DownReason, PeerEvents, SessionFact, SessionState } from '../../src/bgp/session-types.js'
+import type { DownReason, PeerEvents, RefreshMark, SessionFact, SessionState } from '../../src/bgp/session-types.js'
 import type { NeighborConfig } from '../../src/config/types.js'
 import { parseAddress } from '../../src/net/address.js'
 import { Family } from '../../src/net/family.js'
@@ -17,6 +17,7 @@ export type Happening =
   | { readonly type: 'down'; readonly peer: Peer; readonly reason: DownReason }
   | { readonly type: 'update'; readonly peer: Peer; readonly bytes: Uint8Array }
   | { readonly type: 'refresh'; readonly peer: Peer; readonly family: Family }
+  | { readonly type: 'refreshMark'; readonly peer: Peer; readonly family: Family; readonly mark: RefreshMark }
   | { readonly type: 'drained'; readonly peer: Peer }
   | { readonly type: 'dynamic'; readonly peer: Peer; readonly present: boolean }
   | {
@@ -61,6 +62,7 @@ export class TestSpeaker {
         note({ type: 'update', peer, bytes: Uint8Array.from(buffer.subarray(start, end)) })
       },
       routeRefresh: (peer, family) => note({ type: 'refresh', peer, family }),
+      refreshMark: (peer, family, mark) => note({ type: 'refreshMark', peer, family, mark }),
       drained: (peer) => note({ type: 'drained', peer }),
       dynamicPeer: (peer, present) => note({ type: 'dynamic', peer, present }),
       stateChange: (peer, from, to, reason) => note({ type: 'state', peer, from, to, reason }),

@@ -15,6 +15,11 @@ export type Role = (typeof Role)[keyof typeof Role]
 export const ROLE_NAMES = Object.freeze(['provider', 'rs', 'rs-client', 'customer', 'peer'] as const)
 export type RoleName = (typeof ROLE_NAMES)[number]
 
+/** Unknown numbers as `role 9`. */
+export function roleName(role: number): string {
+  return ROLE_NAMES[role] ?? `role ${role}`
+}
+
 /** One family of the ADD-PATH capability (RFC 7911 §4), as its sender means it. */
 export interface AddPathOffer {
   readonly family: Family

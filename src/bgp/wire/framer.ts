@@ -17,23 +17,31 @@ export class Framer {
   #stopped = false
   #faultType = 0
   #faultOctets: Uint8Array = NO_DATA
+  /** Octets; 4096, or 65535 with RFC 8654. */
+  #limit = MAX_MESSAGE_OCTETS
 
   /**
    * Throws NotificationError 1/1, 1/2 or 1/3 for a bad header, after all messages before it were delivered. The framer is then stopped.
-   * `maxOctets`: 4096, or 65535 with RFC 8654.
+   * `maxOctets`: the limit for the first message; `onMessage` may raise it for those behind it.
    */
   push(chunk: Uint8Array, onMessage: OnMessage, maxOctets: number): void {
-    let at = this.#carried === 0 ? 0 : this.#completeCarried(chunk, onMessage, maxOctets)
+    this.#limit = maxOctets
+    let at = this.#carried === 0 ? 0 : this.#completeCarried(chunk, onMessage)
     const end = chunk.length
     while (!this.#stopped) {
       if (at + HEADER_OCTETS > end) break
-      const length = this.#checkHeader(chunk, at, maxOctets)
+      const length = this.#checkHeader(chunk, at)
       if (at + length > end) break
       const start = at
       at += length
       onMessage(chunk, start, at, chunk[start + 18]!)
     }
     if (!this.#stopped && at < end) this.#keep(chunk, at, end)
+  }
+
+  /** For the messages behind the one being delivered: an OPEN has raised the limit, and more lies in the same chunk. */
+  set maxOctets(octets: number) {
+    this.#limit = octets
   }
 
   /** No further message is delivered, also not from the chunk being pushed. */
@@ -63,12 +71,12 @@ export class Framer {
   }
 
   /** Adds to the partial message until it is whole; returns where the rest of the chunk starts. */
-  #completeCarried(chunk: Uint8Array, onMessage: OnMessage, maxOctets: number): number {
+  #completeCarried(chunk: Uint8Array, onMessage: OnMessage): number {
     let at = 0
     if (this.#expected === 0) {
       at = this.#append(chunk, at, HEADER_OCTETS)
       if (this.#carried < HEADER_OCTETS) return at
-      this.#expected = this.#checkHeader(this.#carry, 0, maxOctets)
+      this.#expected = this.#checkHeader(this.#carry, 0)
     }
     at = this.#append(chunk, at, this.#expected)
     if (this.#carried < this.#expected) return at
@@ -106,9 +114,9 @@ export class Framer {
     this.#carry = larger
   }
 
-  #checkHeader(buffer: Uint8Array, at: number, maxOctets: number): number {
+  #checkHeader(buffer: Uint8Array, at: number): number {
     try {
-      return checkHeader(buffer, at, maxOctets)
+      return checkHeader(buffer, at, this.#limit)
     } catch (error) {
       this.#faultType = buffer[at + 18]!
       this.#faultOctets = buffer.slice(at, at + HEADER_OCTETS)

@@ -40,6 +40,7 @@ export function formatNeighbor(peer: NeighborView, style: Style): string {
         ['Negotiated', up ? peer.negotiatedFamilies.join(', ') || 'none' : null],
         ['Hold time', `${peer.holdTimeSeconds} s, keepalive ${peer.keepaliveSeconds} s`],
         ['AS numbers', up ? (peer.as4 ? '4 octets' : '2 octets') : null],
+        ...negotiated(peer),
         ['Import policy', peer.importPolicy ?? 'none'],
         ['Export policy', peer.exportPolicy ?? 'none'],
         ['Established', `${peer.establishedCount} times, lost ${peer.droppedCount} times`],
@@ -55,6 +56,30 @@ export function formatNeighbor(peer: NeighborView, style: Style): string {
     block('Last state changes', history(peer)),
   ]
   return sections.join('')
+}
+
+/** What was agreed on beyond the plain protocol; nothing for what was not. */
+function negotiated({ negotiated: agreed, refreshes }: NeighborView): [string, string | null][] {
+  if (agreed == null) return []
+  const { maxMessageOctets, routeRefresh, enhancedRefresh, addPath } = agreed
+  const marked = refreshes === undefined || refreshes.ended === 0 ? '' : `, ${refreshes.ended} answers received whole`
+  const late = refreshes === undefined || refreshes.timedOut === 0 ? '' : `, ${refreshes.timedOut} not ended in time`
+  const refresh = enhancedRefresh ? `enhanced${marked}${late}` : routeRefresh ? 'plain' : 'no'
+  const directions = (send: boolean, receive: boolean): string => (send ? (receive ? 'both ways' : 'sent') : 'received')
+  return [
+    ['Host name', agreed.hostname],
+    ['Messages', maxMessageOctets > 4096 ? `up to ${maxMessageOctets} octets` : null],
+    ['Route refresh', refresh],
+    ['Several paths', addPath.map((one) => `${one.family} ${directions(one.send, one.receive)}`).join(', ') || null],
+    ['IPv6 next hops', agreed.extendedNextHop ? 'also for IPv4 routes' : null],
+    ['Link-local', agreed.linkLocalNextHop ? 'next hops stand alone' : null],
+    ['Roles', roles(agreed.localRole, agreed.peerRole)],
+  ]
+}
+
+function roles(local: string | null, peer: string | null): string | null {
+  if (local === null && peer === null) return null
+  return `we are ${local ?? 'without a role'}, the peer ${peer === null ? 'does not say' : `is ${peer}`}`
 }
 
 function block(title: string, text: string): string {
