@@ -6,7 +6,7 @@
 import { formatIpv4, octetsOfU32 } from '../net/address.js'
 import { Family, familyRow } from '../net/family.js'
 import { localCapabilities, negotiate } from './capabilities/negotiate.js'
-import { type CapabilityOffer, NO_OFFER } from './capabilities/offer.js'
+import { type CapabilityOffer, NO_OFFER, Role, roleName, rolesOf } from './capabilities/offer.js'
 import { NotificationError } from './errors.js'
 import type { Negotiated, OpenMessage } from './message/message.js'
 import type { OpenFields } from './message/open.js'
@@ -24,6 +24,8 @@ export interface OpenSettings {
   readonly sendCapabilities: boolean
   /** Absent: nothing beyond families, route refresh and 4-octet AS numbers. */
   readonly offer?: CapabilityOffer
+  /** A peer without a role is refused (RFC 9234 §4.2). */
+  readonly roleStrict?: boolean
 }
 
 export function localOpen(settings: OpenSettings): OpenFields {
@@ -45,6 +47,7 @@ export function acceptOpen(open: OpenMessage, settings: OpenSettings): Negotiate
   const offer = sendCapabilities ? (settings.offer ?? NO_OFFER) : NO_OFFER
   const local = { asn, families, routeRefresh: sendCapabilities, offer, holdTimeSeconds, keepaliveSeconds }
   const negotiated = negotiate(local, open)
+  if (settings.peerAsn !== asn) checkRoles(rolesOf(open.capabilities), offer.role, settings.roleStrict === true)
   if (negotiated.families.length === 0) throw noCommonFamily(settings.families)
   return sendCapabilities ? negotiated : { ...negotiated, as4: false }
 }
@@ -66,6 +69,32 @@ function checkOpen(open: OpenMessage, settings: OpenSettings): void {
     )
   }
 }
+
+/** RFC 9234 §4.2: both roles have to be the two ends of one relation. */
+function checkRoles(theirs: readonly number[], ours: number | null, strict: boolean): void {
+  if (theirs.length > 1) throw mismatch(`the peer claims several roles at once: ${theirs.map(roleName).join(', ')}`)
+  if (ours === null) return
+  const [peer] = theirs
+  if (peer === undefined) {
+    if (strict) throw mismatch(`the peer has no role, and roleStrict wants one; ours is ${roleName(ours)}`)
+  } else if (peer !== OPPOSITE[ours]) {
+    const wanted = roleName(OPPOSITE[ours]!)
+    throw mismatch(`the peer has the role ${roleName(peer)}; ours is ${roleName(ours)}, so that it has to be ${wanted}`)
+  }
+}
+
+function mismatch(reason: string): NotificationError {
+  return new NotificationError(2, 11, `${reason} (RFC 9234 §4.2): correct role of this neighbor, or the peer`)
+}
+
+/** By role: the one of the other end. */
+const OPPOSITE: Readonly<Record<number, number>> = Object.freeze({
+  [Role.PROVIDER]: Role.CUSTOMER,
+  [Role.CUSTOMER]: Role.PROVIDER,
+  [Role.RS]: Role.RS_CLIENT,
+  [Role.RS_CLIENT]: Role.RS,
+  [Role.PEER]: Role.PEER,
+})
 
 /** RFC 5492 §5: the capabilities that were missing, as data: our families, when both sides have none in common. */
 function noCommonFamily(families: readonly Family[]): NotificationError {

@@ -395,6 +395,7 @@ export class Peer implements Wakeable {
       connectRetryMs: config.connectRetryMs,
       sendCapabilities: !this.#withoutCapabilities,
       offer: localOffer(config, this.#context.local),
+      roleStrict: config.roleStrict,
       counters: this.counters,
       random: this.#context.random,
     }

@@ -2,26 +2,41 @@
  * Edge: the addresses of this machine, for the next hops that we set ourselves and for knowing our own ones.
  */
 import { networkInterfaces } from 'node:os'
+import type { NeighborConfig } from '../config/types.js'
 import { formatAddress, parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
 import { addressInPrefix, parsePrefix } from '../net/prefix.js'
 import type { Subnet } from '../reflector/reflect.js'
 
-/** Canonical text of all addresses of this machine. */
+/** Canonical text of all addresses of this machine; link-local ones also with their link, `fe80::1%eth0`. */
 export function ownAddresses(): ReadonlySet<string> {
   const own = new Set<string>()
-  for (const list of Object.values(networkInterfaces()))
-    for (const { address } of list ?? []) own.add(formatAddress(parseAddress(withoutZone(address))))
+  for (const [name, list] of Object.entries(networkInterfaces())) {
+    for (const { address } of list ?? []) {
+      const octets = parseAddress(withoutZone(address))
+      own.add(formatAddress(octets))
+      if (isLinkLocal(octets)) own.add(`${formatAddress(octets)}%${name}`)
+    }
+  }
   return own
 }
 
 /**
  * The next hop that a session sets for its own routes: its own address where the family fits; else an address of that family on the same interface, global
- * ones before link-local ones; null where there is none.
+ * ones before link-local ones; null where there is none. `extendedNextHop`: an IPv6 session's own address does for IPv4, too (RFC 8950).
+ *
+ * On a session between link-local addresses the next hop has the form that the neighbour is configured for: `native` is the interface's global address, or
+ * :: where it has none, and the link-local one (RFC 2545 §3).
  */
-export function selfNextHop(localAddress: string, family: Family): Uint8Array | null {
+export function selfNextHop(
+  localAddress: string,
+  family: Family,
+  extendedNextHop = false,
+  linkLocalForm: NeighborConfig['linkLocalNextHop'] = 'native',
+): Uint8Array | null {
   const local = parseAddress(withoutZone(localAddress))
-  const wanted = family === Family.IPV4_UNICAST ? 4 : 16
+  const wanted = family === Family.IPV4_UNICAST && !(extendedNextHop && local.length === 16) ? 4 : 16
+  if (wanted === 16 && isLinkLocal(local)) return linkLocalNextHop(local, localAddress, linkLocalForm)
   if (local.length === wanted && !isLinkLocal(local)) return local
   for (const list of Object.values(networkInterfaces())) {
     const addresses = (list ?? []).map(({ address }) => parseAddress(withoutZone(address)))
@@ -32,16 +47,58 @@ export function selfNextHop(localAddress: string, family: Family): Uint8Array | 
   return local.length === wanted ? local : null
 }
 
-/** The subnet of the interface that holds our end of a session, when the peer is in it too and the family is that of the session; else null. */
-export function sharedSubnet(localAddress: string, peerAddress: string, family: Family): Subnet | null {
+function linkLocalNextHop(
+  local: Uint8Array,
+  localAddress: string,
+  form: NeighborConfig['linkLocalNextHop'],
+): Uint8Array {
+  if (form === 'single') return local
+  const both = new Uint8Array(32)
+  both.set(local, 16)
+  if (form === 'double') {
+    both.set(local)
+    return both
+  }
+  for (const { address, family } of networkInterfaces()[zoneOf(localAddress)] ?? []) {
+    if (family !== 'IPv6') continue
+    const octets = parseAddress(withoutZone(address))
+    if (isLinkLocal(octets) || isLoopback(octets)) continue
+    both.set(octets)
+    break
+  }
+  return both
+}
+
+/** Name of the interface that a session runs over without a router between: the zone, or the one whose subnet holds both ends; empty where there is none. */
+export function linkOf(localAddress: string, peerAddress: string): string {
   const local = parseAddress(withoutZone(localAddress))
-  const peer = parseAddress(withoutZone(peerAddress))
-  if (local.length !== (family === Family.IPV4_UNICAST ? 4 : 16) || isLinkLocal(local)) return null
-  for (const list of Object.values(networkInterfaces())) {
+  if (isLinkLocal(local)) return zoneOf(localAddress) || zoneOf(peerAddress)
+  return subnetOf(local, parseAddress(withoutZone(peerAddress)))?.name ?? ''
+}
+
+export function zoneOf(address: string): string {
+  return address.slice(withoutZone(address).length + 1)
+}
+
+/** The subnet of the interface that holds our end of a session, when the peer is in it too and the family is that of the session; else null. */
+export function sharedSubnet(
+  localAddress: string,
+  peerAddress: string,
+  family: Family,
+  extendedNextHop = false,
+): Subnet | null {
+  const local = parseAddress(withoutZone(localAddress))
+  const fits = local.length === (family === Family.IPV4_UNICAST ? 4 : 16) || extendedNextHop
+  return fits ? (subnetOf(local, parseAddress(withoutZone(peerAddress)))?.subnet ?? null) : null
+}
+
+function subnetOf(local: Uint8Array, peer: Uint8Array): { readonly name: string; readonly subnet: Subnet } | null {
+  if (isLinkLocal(local) || isLoopback(local)) return null
+  for (const [name, list] of Object.entries(networkInterfaces())) {
     for (const { address, cidr } of list ?? []) {
       if (cidr === null || Buffer.compare(parseAddress(withoutZone(address)), local) !== 0) continue
       const subnet = parsePrefix(cidr)
-      if (addressInPrefix(peer, subnet)) return { address: subnet.address, length: subnet.length }
+      if (addressInPrefix(peer, subnet)) return { name, subnet: { address: subnet.address, length: subnet.length } }
     }
   }
   return null

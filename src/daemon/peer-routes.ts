@@ -2,6 +2,7 @@
  * Between sessions and tables: an Established peer becomes a source of the RIB and a member of its update groups; its UPDATEs go to the Adj-RIB-In; when its
  * session is down, its routes go.
  */
+import { ROLE_NAMES, type Role } from '../bgp/capabilities/offer.js'
 import type { AttributeFault } from '../bgp/errors.js'
 import { NotificationError } from '../bgp/errors.js'
 import type { FaultPlace } from '../bgp/message/fault-place.js'
@@ -11,16 +12,17 @@ import type { DownReason, PeerEvents, RefreshMark, SessionState } from '../bgp/s
 import type { Config, NeighborConfig } from '../config/types.js'
 import type { Log } from '../log.js'
 import { parseAddress } from '../net/address.js'
-import { FAMILIES, type Family, familyRow } from '../net/family.js'
+import { FAMILIES, Family, familyRow } from '../net/family.js'
 import type { ExporterOptions } from '../reflector/exporter.js'
 import type { GroupMember, Reflector } from '../reflector/reflector.js'
 import type { UpdateGroup } from '../reflector/update-group.js'
 import { AdjRibIn } from '../rib/adj-rib-in.js'
 import type { AttributeRules } from '../rib/attribute-rules.js'
+import { isLinkLocal } from '../rib/next-hop.js'
 import type { Rib } from '../rib/rib.js'
 import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
 import type { Engine } from './engine.js'
-import { selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
+import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
 import type { PeerErrors } from './peer-errors.js'
 import type { Policies } from './policies.js'
 
@@ -216,10 +218,21 @@ export class PeerRoutes implements PeerEvents<Peer> {
       maxMessageOctets: negotiated.maxMessageOctets,
       // What the session has negotiated, not what a reload says: with identifiers or without is one for all of a session.
       sendPaths: (negotiated.addPathSend & (1 << family)) === 0 ? 0 : Math.max(1, neighbor.addPath[family]!.sendPaths),
-      selfNextHop: peer.localAddress === null ? null : selfNextHop(peer.localAddress, family),
+      extendedNextHop: family === Family.IPV4_UNICAST && negotiated.extendedNextHop,
+      zone: this.#linkOf(peer, true)?.zone ?? 0,
+      role: roleOf(neighbor),
+      selfNextHop:
+        peer.localAddress === null
+          ? null
+          : selfNextHop(
+              peer.localAddress,
+              family,
+              negotiated.extendedNextHop,
+              negotiated.linkLocalNextHop ? 'single' : neighbor.linkLocalNextHop,
+            ),
       sharedSubnet:
         neighbor.ebgp && !neighbor.nextHopSelf && peer.localAddress !== null
-          ? sharedSubnet(peer.localAddress, peer.address, family)
+          ? sharedSubnet(peer.localAddress, peer.address, family, negotiated.extendedNextHop)
           : null,
       nextHopSelf: neighbor.nextHopSelf,
       nextHopKeep: neighbor.nextHopKeep,
@@ -231,6 +244,8 @@ export class PeerRoutes implements PeerEvents<Peer> {
   #sourceOptions(peer: Peer, negotiated: Negotiated): SourceOptions {
     const { config: neighbor } = peer
     const config = this.#context.config()
+    const link = this.#linkOf(peer)
+    const role = roleOf(neighbor)
     return {
       // Policies name neighbours as they stand in the configuration: the peers of a range by the range.
       name: peer.rangeName ?? peer.name,
@@ -245,7 +260,20 @@ export class PeerRoutes implements PeerEvents<Peer> {
       allowOwnAs: neighbor.allowOwnAs,
       importPolicy: this.#context.policies.importOf(neighbor),
       attributeRules: attributeRulesOf(neighbor),
+      extendedNextHop: negotiated.extendedNextHop,
+      ...(link === null ? {} : { link }),
+      ...(role === null ? {} : { role }),
     }
+  }
+
+  /** The link that the session runs over; null where there is a router between. `linkLocalOnly`: only for sessions between link-local addresses. */
+  #linkOf(peer: Peer, linkLocalOnly = false): { readonly zone: number; readonly linkLocalSession: boolean } | null {
+    const { localAddress, address } = peer
+    if (localAddress === null || !localAddress.includes(':')) return null
+    const linkLocalSession = isLinkLocal(parseAddress(withoutZone(localAddress)), 0)
+    if (linkLocalOnly && !linkLocalSession) return null
+    const name = linkOf(localAddress, address)
+    return name === '' ? null : { zone: this.#context.rib.nextHops.zoneOf(name), linkLocalSession }
   }
 
   #fault(source: RibSource, fault: AttributeFault, place: FaultPlace): void {
@@ -315,6 +343,11 @@ function attributeRulesOf(neighbor: NeighborConfig): AttributeRules {
 export function peerKind(neighbor: NeighborConfig, config: Config): ExporterOptions['kind'] {
   if (neighbor.ebgp) return SourceKind.EBGP
   return neighbor.reflectorClient && config.reflector !== null ? SourceKind.CLIENT : SourceKind.NON_CLIENT
+}
+
+/** RFC 9234: between external peers only. */
+function roleOf({ ebgp, role }: NeighborConfig): Role | null {
+  return ebgp && role !== null ? (ROLE_NAMES.indexOf(role) as Role) : null
 }
 
 /** What an operator has to know of an Established peer that exchanges less than they may expect. */

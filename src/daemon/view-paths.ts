@@ -125,6 +125,8 @@ export class PathViews {
       weight: paths.weight[path]!,
       ageSeconds: Math.max(0, Math.round(nowSeconds() - paths.stampSeconds[path]!)),
       ...attributesView(rib.store.attributes(received)),
+      // With its link, where it is a link-local one.
+      ...(received.nextHopId === 0 ? {} : { nextHop: rib.nextHops.text(received.nextHopId) }),
     }
   }
 

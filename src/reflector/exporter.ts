@@ -7,6 +7,8 @@ import { HEADER_OCTETS } from '../bgp/message/message.js'
 import { Family } from '../net/family.js'
 import type { AttributeSet } from '../rib/attribute-set.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
+import { globalPart } from '../rib/next-hop.js'
+import { mayLeave, otcOf, withOtc } from '../rib/otc.js'
 import { applyEdits } from '../rib/policy.js'
 import type { CompiledPolicy, PolicyVerdict } from '../rib/policy-types.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
@@ -20,6 +22,10 @@ export interface ExporterOptions extends ExportRules {
   readonly maxMessageOctets: number
   /** ADD-PATH (RFC 7911): how many paths of a prefix are sent, ADD_PATH_ALL for all; 0 without it: the winner. */
   readonly sendPaths: number
+  /** IPv4 routes may have IPv6 next hops (RFC 8950). */
+  readonly extendedNextHop: boolean
+  /** The link of a session between link-local addresses; 0 for all others. */
+  readonly zone: number
   /** null: everything goes out; 'none': nothing, external peers without policy (RFC 8212). */
   readonly exportPolicy: CompiledPolicy | 'none' | null
 }
@@ -28,6 +34,8 @@ class Memo {
   sourceKind = 0
   originator = 0
   policyKey = -1
+  /** RFC 9234, u32 as int32; 0 for none. */
+  otc = 0
   candidates = 0
   /** Without a policy, or of verdict 0: null for "not sent", undefined while it is not known. */
   first: OutSet | null | undefined = undefined
@@ -114,14 +122,22 @@ export class Exporter {
       this.options.kind !== SourceKind.EBGP && (kind === SourceKind.CLIENT || kind === SourceKind.NON_CLIENT)
     const originator = reflects && !set.hasOriginator ? bgpId : 0
     const policyKey = this.#policy?.readsSource === true ? source.policyKey : -1
+    const otc = otcOf(set, source.options)
     const first = this.#memos[set.id]
     for (let memo = first; memo !== undefined; memo = memo.next) {
-      if (memo.sourceKind === kind && memo.originator === originator && memo.policyKey === policyKey) return memo
+      if (
+        memo.sourceKind === kind &&
+        memo.originator === originator &&
+        memo.policyKey === policyKey &&
+        memo.otc === otc
+      )
+        return memo
     }
     const memo = new Memo()
     memo.sourceKind = kind
     memo.originator = originator
     memo.policyKey = policyKey
+    memo.otc = otc
     memo.next = first
     if (this.#policy !== null)
       memo.candidates = this.#policy.evaluateAttributes(
@@ -172,7 +188,10 @@ export class Exporter {
     if (communityForbids(set.communityBits, options.kind)) return FORBIDDEN
     const edits = verdict?.edits ?? null
     const { kind, bgpId } = source.options
-    const mp = options.family !== Family.IPV4_UNICAST
+    const otc = otcOf(set, source.options)
+    if (!mayLeave(otc, options.role))
+      return 'it carries OTC: it goes to customers only, and this neighbor is a provider, a peer or a route server (RFC 9234 §5)'
+    let mp = options.family !== Family.IPV4_UNICAST
     if (
       edits === null &&
       !mp &&
@@ -186,16 +205,37 @@ export class Exporter {
         if (length >= 0) return this.#fits(length, 0) ? this.#outSets.intern(SCRATCH, length, NO_NEXT_HOP) : TOO_LONG
       }
     }
-    let attributes = this.#store.attributes(set)
+    const received = this.#store.attributes(set)
+    let attributes = received
     if (edits !== null) attributes = applyEdits(attributes, edits, { nextHop: options.selfNextHop })
     attributes = outgoingAttributes(attributes, { kind, bgpId }, options, edits)
-    const { nextHop } = attributes
+    attributes = withOtc(attributes, otc, options.role, options.localAsn)
+    let { nextHop } = attributes
+    if (nextHop !== null && nextHop === received.nextHop) nextHop = this.#keptNextHop(nextHop, this.#store.zoneOf(set))
     if (nextHop === null) return 'no next hop of this family'
-    if (mp ? nextHop.length !== 16 && nextHop.length !== 32 : nextHop.length !== 4) return 'no next hop of this family'
+    if (!mp && nextHop.length !== 4) {
+      if (!options.extendedNextHop)
+        return 'its next hop is an IPv6 address, and this peer cannot take that for IPv4: set extendedNextHop on both sides (RFC 8950)'
+      mp = true
+    }
+    if (mp && nextHop.length !== 16 && nextHop.length !== 32) return 'no next hop of this family'
     if (!isEncodable(attributes)) return TOO_LONG
     const octets = encodePathAttributes(attributes, { as4: options.as4, nextHopAttribute: !mp })
     if (!this.#fits(octets.length, mp ? nextHop.length : 0)) return TOO_LONG
     return this.#outSets.intern(octets, octets.length, mp ? Uint8Array.from(nextHop) : NO_NEXT_HOP)
+  }
+
+  /**
+   * A received next hop that stays. A link-local address goes out on its own link alone (RFC 2545 §2): elsewhere the global address beside it does, or we
+   * take its place, since we are on that link.
+   */
+  #keptNextHop(nextHop: Uint8Array, zone: number): Uint8Array | null {
+    if (nextHop.length < 16) return nextHop
+    const { options } = this
+    if (zone !== 0 && zone === options.zone) return nextHop
+    const global = globalPart(nextHop)
+    if (global !== null) return global
+    return zone === 0 ? nextHop : options.selfNextHop
   }
 
   /** One prefix of full length fits beside the attributes into a message. */

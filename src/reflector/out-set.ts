@@ -13,7 +13,7 @@ export class OutSet {
   address = 0
   /** Octets of the attributes, without MP_REACH_NLRI. */
   length = 0
-  /** For MP_REACH_NLRI (IPv6); empty where the NEXT_HOP attribute carries it. */
+  /** For MP_REACH_NLRI (IPv6, and IPv4 by RFC 8950); empty where the NEXT_HOP attribute carries it. */
   nextHop: Uint8Array = NO_NEXT_HOP
   /** The packer's: bucket of this set in the current batch, valid while the stamp is the packer's. */
   bucket = -1

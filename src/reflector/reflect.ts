@@ -7,6 +7,7 @@
 import { prependAs } from '../bgp/attributes/as-path.js'
 import { withoutRepeats } from '../bgp/attributes/lists.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
+import type { Role } from '../bgp/capabilities/offer.js'
 import { CommunityBits } from '../rib/attribute-set.js'
 import type { AttributeEdits } from '../rib/policy-types.js'
 import { SourceKind } from '../rib/source.js'
@@ -40,6 +41,8 @@ export interface ExportRules {
   readonly nextHopSelf: boolean
   readonly nextHopKeep: boolean
   readonly sendCommunities: boolean
+  /** What we are for these external peers (RFC 9234); null: nothing agreed. */
+  readonly role: Role | null
 }
 
 export interface Subnet {

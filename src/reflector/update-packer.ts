@@ -148,12 +148,14 @@ export class UpdatePacker {
   #writeBucket(bucket: number): void {
     const set = this.#bucketSet[bucket]!
     const source = this.#bucketSource[bucket]!
-    const fixed = HEADER_OCTETS + 4 + set.length + (this.#family === Family.IPV4_UNICAST ? 0 : 9 + set.nextHop.length)
+    // An IPv4 route with an IPv6 next hop goes in MP_REACH_NLRI (RFC 8950 §4); withdrawals of IPv4 stay in their own field, which ends both kinds.
+    const classic = set.nextHop.length === 0
+    const fixed = HEADER_OCTETS + 4 + set.length + (classic ? 0 : 9 + set.nextHop.length)
     let item = this.#bucketHead[bucket]!
     while (item !== -1) {
       this.#reserve(Math.min(this.#limit, fixed + this.#chainOctets(item, this.#limit - fixed)))
       const start = this.#at
-      item = this.#family === Family.IPV4_UNICAST ? this.#writeIpv4(set, item) : this.#writeMpReach(set, item)
+      item = classic ? this.#writeIpv4(set, item) : this.#writeMpReach(set, item)
       this.#extendRange(source, start)
       this.#messages++
     }

@@ -15,6 +15,8 @@ import { Family, familyOf } from '../net/family.js'
 import { judgeByRules, refusal, refusedAttribute } from './attribute-rules.js'
 import { type AttributeSet, DecodeBits } from './attribute-set.js'
 import type { ImportPolicy } from './import-policy.js'
+import { isLinkScoped, zoned } from './next-hop.js'
+import { isLeak } from './otc.js'
 import { PathState } from './path-state.js'
 import type { PolicyVerdict } from './policy-types.js'
 import type { PrefixTable } from './prefix-table.js'
@@ -73,7 +75,7 @@ export class AdjRibIn {
    */
   update(source: RibSource, families: number, buffer: Uint8Array, start: number, end: number): void {
     const parts = this.#parts
-    splitUpdate(buffer, start, end, parts, false, families)
+    splitUpdate(buffer, start, end, parts, source.options.extendedNextHop === true, families)
     source.updatesReceived++
     this.#buffer = buffer
     this.#told = 0
@@ -107,7 +109,9 @@ export class AdjRibIn {
         this.#events.familyIgnored?.(source, parts.mpReachAfi, parts.mpReachSafi)
         return
       }
-      const nextHop = buffer.subarray(parts.mpReachNextHopStart, parts.mpReachNextHopEnd)
+      let nextHop = buffer.subarray(parts.mpReachNextHopStart, parts.mpReachNextHopEnd)
+      const { link } = source.options
+      if (link !== undefined && isLinkScoped(nextHop, link.linkLocalSession)) nextHop = zoned(nextHop, link.zone)
       const set = this.#intern(source, buffer, nextHop)
       this.#judge(family, source, set, false)
       this.#walk(family, buffer, parts.mpReachNlriStart, parts.mpReachNlriEnd, source, this.#treatment, 9)
@@ -266,6 +270,7 @@ export class AdjRibIn {
     if (this.#ownAsCount(source, set) > options.allowOwnAs) return PathState.AS_LOOP
     if (!source.isEbgp && set.loopsOriginator) return PathState.ORIGINATOR_LOOP
     if (!source.isEbgp && set.loopsCluster) return PathState.CLUSTER_LOOP
+    if (set.otc !== 0 && isLeak(set.otc, options)) return PathState.ROUTE_LEAK
     return set.nextHopMartian || set.nextHopId === 0 ? PathState.NEXT_HOP_INVALID : PathState.USABLE
   }
 

@@ -75,4 +75,6 @@ export class AttributeSet {
   sizes = 0
   /** Whose account the set is on. */
   holder: SetHolder | null = null
+  /** Only to Customer (RFC 9234 §5), u32 as int32; 0 when absent. */
+  otc = 0
 }

@@ -9,11 +9,12 @@ import { decodePathAttributes, faultOfUpdate } from '../bgp/attributes/decode.js
 import { encodePathAttributes } from '../bgp/attributes/encode.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
 import { AttributeType } from '../bgp/iana.js'
+import { wordAt } from '../net/address.js'
 import { communityBits, scanAttributes } from './attribute-scan.js'
 import { AttributeSet, DecodeBits, packSizes, type SetHolder, setUnits } from './attribute-set.js'
 import { ByteArena } from './byte-arena.js'
 import { ChainIndex, hashOctets } from './chain-index.js'
-import { forwardingAddress, isMartianNextHop, type NextHopTable } from './next-hop.js'
+import { forwardingAddress, isMartianNextHop, type NextHopTable, wireOctets, zoned } from './next-hop.js'
 
 /** Who we are, for the loop checks (RFC 4271 §9, RFC 4456 §8). */
 export interface StoreIdentity {
@@ -64,7 +65,7 @@ export class AttributeStore {
 
   /**
    * The set of `octets[start, end)` (whole attributes, MP_REACH_NLRI and MP_UNREACH_NLRI taken out) with the MP next hop `nextHop` (null: the
-   * NEXT_HOP attribute counts). Not retained for the caller.
+   * NEXT_HOP attribute counts), which may carry its link (next-hop.ts, `zoned`). Not retained for the caller.
    */
   intern(
     octets: Uint8Array,
@@ -93,9 +94,12 @@ export class AttributeStore {
     return this.#create(octets, start, end, nextHop, decodeClass, hash, holder)
   }
 
-  /** The set of attributes given as a value (own routes, results of policies): canonical octets of an internal 4-octet speaker. */
-  internAttributes(attributes: PathAttributes): AttributeSet {
-    const nextHop = attributes.nextHop
+  /**
+   * The set of attributes given as a value (own routes, results of policies): canonical octets of an internal 4-octet speaker. `zone`: the link of the next
+   * hop, 0 for none.
+   */
+  internAttributes(attributes: PathAttributes, zone = 0): AttributeSet {
+    const nextHop = zone === 0 || attributes.nextHop === null ? attributes.nextHop : zoned(attributes.nextHop, zone)
     const inAttribute = nextHop !== null && nextHop.length === 4
     const octets = encodePathAttributes(attributes, { as4: true, nextHopAttribute: inAttribute })
     return this.intern(octets, 0, octets.length, inAttribute ? null : nextHop, true, false)
@@ -120,7 +124,14 @@ export class AttributeStore {
     const { attributes } = decodePathAttributes(chunk, offset, offset + set.attributeOctets, cls)
     if ((set.decodeClass & DecodeBits.MP_NEXT_HOP) === 0) return attributes
     const at = offset + set.attributeOctets
-    return { ...attributes, nextHop: chunk.subarray(at, at + set.nextHopOctets) }
+    return { ...attributes, nextHop: chunk.subarray(at, at + wireOctets(set.nextHopOctets)) }
+  }
+
+  /** The link that the set's next hop belongs to; 0 for none. */
+  zoneOf(set: AttributeSet): number {
+    const at = wireOctets(set.nextHopOctets)
+    if (at === set.nextHopOctets) return 0
+    return wordAt(this.#arena.chunkOf(set.address), this.#arena.offsetOf(set.address) + set.attributeOctets + at)
   }
 
   /** The octets as received, valid while the set is retained. */
@@ -216,6 +227,7 @@ export class AttributeStore {
     if (attributes.communities !== null)
       set.communityBits = communityBits(attributes.communities, 0, attributes.communities.length)
     set.sizes = sizesOf(attributes, decoded.asSets)
+    for (const { type, value } of attributes.others) if (type === AttributeType.OTC) set.otc = wordAt(value, 0) | 0
     this.#checkLoops(set, attributes)
   }
 

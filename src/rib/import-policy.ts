@@ -47,8 +47,10 @@ export class ImportPolicy {
     const memo = this.#memo(set, family)
     let edited = memo.edited.get(verdict.id)
     if (edited === undefined || (edited !== null && this.#store.get(edited.id) !== edited)) {
-      const attributes = applyEdits(this.#store.attributes(set), verdict.edits, { nextHop: null })
-      edited = isEncodable(attributes) ? this.#store.internAttributes(attributes) : null
+      const before = this.#store.attributes(set)
+      const attributes = applyEdits(before, verdict.edits, { nextHop: null })
+      const zone = attributes.nextHop === before.nextHop ? this.#store.zoneOf(set) : 0
+      edited = isEncodable(attributes) ? this.#store.internAttributes(attributes, zone) : null
       memo.edited.set(verdict.id, edited)
     }
     return edited

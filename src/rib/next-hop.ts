@@ -3,7 +3,7 @@
  *
  * Who resolves (the kernel's routes, or nobody) is passed in; after a change of those routes `resolveAgain` says which next hops have moved.
  */
-import { formatAddress } from '../net/address.js'
+import { formatAddress, wordAt } from '../net/address.js'
 import { ChainIndex, grown, hashOctets } from './chain-index.js'
 
 /** Metric of a next hop's route, 0 and up; -1: no route. */
@@ -15,6 +15,8 @@ export class NextHopTable {
   readonly #bytes: Uint8Array[] = [new Uint8Array(0)]
   readonly #texts: string[] = ['']
   readonly #freeIds: number[] = []
+  /** Names of links by number; 0 is none. */
+  readonly #zones: string[] = ['']
   #metric = new Int32Array(64)
   #refs = new Int32Array(64)
   #own = new Int32Array(64)
@@ -33,7 +35,13 @@ export class NextHopTable {
     return this.#index.arrayOctets + this.#metric.byteLength + this.#refs.byteLength + this.#own.byteLength
   }
 
-  /** Id of a next hop of 4, 16 or 32 octets (RFC 2545 §3: global, then link-local); retained once for the caller. */
+  /** Number of a link (an interface) for `zoned`; links are few and never forgotten. */
+  zoneOf(name: string): number {
+    const known = this.#zones.indexOf(name)
+    return known === -1 ? this.#zones.push(name) - 1 : known
+  }
+
+  /** Id of a next hop of 4, 16 or 32 octets (RFC 2545 §3: global, then link-local), or of `zoned`; retained once for the caller. */
   intern(octets: Uint8Array, start = 0, end: number = octets.length): number {
     const hash = hashOctets(octets, start, end, this.#seed)
     for (let id = this.#index.first(hash); id !== 0; id = this.#index.next(id)) {
@@ -53,7 +61,8 @@ export class NextHopTable {
       this.#own = grown(this.#own, id + 1)
     }
     this.#bytes[id] = octets
-    this.#texts[id] = formatAddress(forwardingAddress(octets))
+    const zone = zoneIn(octets)
+    this.#texts[id] = `${formatAddress(forwardingAddress(octets))}${zone === 0 ? '' : `%${this.#zones[zone]}`}`
     this.#refs[id] = 1
     this.#index.add(id, hash)
     this.#judge(id)
@@ -76,7 +85,7 @@ export class NextHopTable {
   octets(id: number): Uint8Array {
     return this.#bytes[id]!
   }
-  /** The address that traffic goes to. */
+  /** The address that traffic goes to; a link-local one with its link: `fe80::1%eth0`. */
   text(id: number): string {
     return this.#texts[id]!
   }
@@ -108,8 +117,61 @@ export class NextHopTable {
   }
 }
 
-/** Of a 32-octet next hop the global address, or the link-local one where the global is unspecified. */
+/** Octets behind a next hop that name its link. */
+const ZONE_OCTETS = 4
+
+/** The next hop of a link: with the number of the link behind it, so that equal link-local addresses of two links are two next hops. */
+export function zoned(octets: Uint8Array, zone: number): Uint8Array {
+  const out = new Uint8Array(octets.length + ZONE_OCTETS)
+  out.set(octets)
+  new DataView(out.buffer).setUint32(octets.length, zone)
+  return out
+}
+
+/** Octets of the next hop on the wire, given those that are kept. */
+export function wireOctets(keptOctets: number): number {
+  return keptOctets === 16 + ZONE_OCTETS || keptOctets === 32 + ZONE_OCTETS ? keptOctets - ZONE_OCTETS : keptOctets
+}
+
+/** The number of its link, 0 for none. */
+export function zoneIn(kept: Uint8Array): number {
+  const at = wireOctets(kept.length)
+  return at === kept.length ? 0 : wordAt(kept, at)
+}
+
+/**
+ * The next hop means something on one link only: link-local alone, twice, or behind no global address. On a session between link-local addresses also
+ * behind a global one, which may be in no subnet that we know.
+ */
+export function isLinkScoped(octets: Uint8Array, linkLocalSession: boolean): boolean {
+  if (octets.length < 16) return false
+  if (isLinkLocal(octets, 0)) return true
+  return octets.length === 32 && isLinkLocal(octets, 16) && (linkLocalSession || isUnspecified(octets))
+}
+
+/** fe80::/10 at an offset. */
+export function isLinkLocal(octets: Uint8Array, at: number): boolean {
+  return octets[at] === 0xfe && (octets[at + 1]! & 0xc0) === 0x80
+}
+
+/** The global address of 16 octets in an IPv6 next hop; null where it has none. */
+export function globalPart(octets: Uint8Array): Uint8Array | null {
+  if (octets.length < 16 || isLinkLocal(octets, 0) || isUnspecified(octets)) return null
+  return octets.subarray(0, 16)
+}
+
+function isUnspecified(octets: Uint8Array): boolean {
+  for (let i = 0; i < 16; i++) if (octets[i] !== 0) return false
+  return true
+}
+
+/**
+ * Of a 32-octet next hop the global address, or the link-local one where the global is unspecified, or where the next hop is kept with its link (`zoned`).
+ */
 export function forwardingAddress(octets: Uint8Array): Uint8Array {
+  if (octets.length === 16 + ZONE_OCTETS) return octets.subarray(0, 16)
+  if (octets.length === 32 + ZONE_OCTETS)
+    return isLinkLocal(octets, 16) ? octets.subarray(16, 32) : octets.subarray(0, 16)
   if (octets.length !== 32) return octets
   const global = octets.subarray(0, 16)
   return global.every((octet) => octet === 0) ? octets.subarray(16) : global

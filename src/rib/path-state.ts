@@ -18,6 +18,7 @@ export const PathState = Object.freeze({
   MANY_COMMUNITIES: 13,
   REFUSED_ATTRIBUTE: 14,
   MP_FLAGS: 15,
+  ROUTE_LEAK: 16,
 } as const)
 export type PathState = (typeof PathState)[keyof typeof PathState]
 
@@ -32,6 +33,8 @@ const TEXTS: Readonly<Record<PathState, string>> = Object.freeze({
   [PathState.MISSING_ATTRIBUTE]: 'a mandatory attribute is missing, treated as withdrawn (RFC 7606 §3 d)',
   [PathState.FIRST_AS]: "AS_PATH does not begin with the peer's AS (RFC 4271 §6.3)",
   [PathState.NEXT_HOP_INVALID]: 'the next hop is no address that can be forwarded to',
+  [PathState.ROUTE_LEAK]:
+    'route leak: OTC says that it was on its way to customers only, and it comes from a customer or through another peer (RFC 9234 §5)',
   [PathState.TOO_LONG]: 'what the import policy adds makes an attribute longer than its length field can name',
   [PathState.AS_SET]: 'AS_PATH has an AS_SET, treated as withdrawn (RFC 9774)',
   [PathState.LONG_AS_PATH]: 'AS_PATH has more AS numbers than maxAsPath allows, treated as withdrawn',

@@ -81,7 +81,11 @@ export function applyEdits(
     med: edits.med ?? attributes.med,
     localPref: edits.localPref ?? attributes.localPref,
     asPath: edits.prepend.length === 0 ? attributes.asPath : prependAs(attributes.asPath ?? NO_OCTETS, edits.prepend),
-    nextHop: editedNextHop(attributes.nextHop, edits.nextHop === 'self' ? self.nextHop : edits.nextHop),
+    // Our own address is right in whatever family the session takes it (RFC 8950).
+    nextHop:
+      edits.nextHop === 'self'
+        ? (self.nextHop ?? attributes.nextHop)
+        : editedNextHop(attributes.nextHop, edits.nextHop),
     communities: editedList(attributes.communities, edits, 'standard', STANDARD_OCTETS),
     largeCommunities: editedList(attributes.largeCommunities, edits, 'large', LARGE_OCTETS),
   }

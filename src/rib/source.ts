@@ -2,6 +2,7 @@
  * Where paths come from: one source per BGP session (a session that returns is a new source, so that the old one's routes can be cleared in
  * slices meanwhile), and one for the routes of this speaker.
  */
+import type { Role } from '../bgp/capabilities/offer.js'
 import { FAMILY_COUNT } from '../net/family.js'
 import type { AttributeRules } from './attribute-rules.js'
 import { SetHolder } from './attribute-set.js'
@@ -30,6 +31,12 @@ export interface SourceOptions {
   readonly importPolicy: CompiledPolicy | 'none' | null
   /** Absent: whatever RFC 7606 lets pass. */
   readonly attributeRules?: AttributeRules
+  /** IPv4 routes may have IPv6 next hops (RFC 8950). */
+  readonly extendedNextHop?: boolean
+  /** The link that the session runs over, where it runs over one: link-local next hops are on it. */
+  readonly link?: { readonly zone: number; readonly linkLocalSession: boolean }
+  /** What we are for this external peer (RFC 9234). */
+  readonly role?: Role
 }
 
 export class RibSource {

@@ -135,3 +135,41 @@ t.test('EoRR that does not come: ten minutes after the last BoRR', async (t) => 
   t.same(marks(session.takeOutputs()), [], 'too late')
   t.equal(session.state, 'Established')
 })
+
+t.test('roles have to be the two ends of one relation, else 2/11 (RFC 9234 §4.2)', async (t) => {
+  const names = ['provider', 'rs', 'rs-client', 'customer', 'peer']
+  for (const ours of [0, 1, 2, 3, 4]) {
+    for (const theirs of [0, 1, 2, 3, 4, 9]) {
+      const pair = new Pair({ offer: { ...NO_OFFER, role: ours } }, { offer: { ...NO_OFFER, role: theirs } }).open()
+      const fits = (ours === 4 && theirs === 4) || ours + theirs === 3
+      t.equal(pair.a.session.state, fits ? 'Established' : 'Idle', `${names[ours]} and ${names[theirs] ?? theirs}`)
+      if (!fits) t.ok(bodies(pair.a.sent).concat(bodies(pair.b.sent)).includes('3 020b'))
+    }
+  }
+})
+
+t.test('a peer without a role: taken, unless roleStrict', async (t) => {
+  const offer = { ...NO_OFFER, role: 0 }
+  t.equal(new Pair({ offer }, {}).open().a.session.state, 'Established')
+  const strict = new Pair({ offer, roleStrict: true }, {}).open()
+  t.same(bodies(strict.a.sent).at(-1), '3 020b')
+})
+
+t.test('several roles at once: the same twice is one, different ones are 2/11', async (t) => {
+  const open = (roles: string): Uint8Array =>
+    message(1, `04 fc01 005a 00000002 14 02 12 0104 0001 0001 4104 0000fc01 ${roles}`)
+  const same = listening({ offer: { ...NO_OFFER, role: 0 } })
+  same.a.session.receiveBytes(open('0901 03 0901 03'), 0)
+  t.equal(same.a.session.state, 'OpenConfirm')
+  const different = listening({})
+  different.a.session.receiveBytes(open('0901 03 0901 04'), 0)
+  t.same(sent(different.a.session.takeOutputs()), ['3 020b'])
+})
+
+t.test('roles mean nothing between internal peers', async (t) => {
+  const pair = new Pair(
+    { asn: 64512, offer: { ...NO_OFFER, role: 0 } },
+    { asn: 64512, offer: { ...NO_OFFER, role: 0 } },
+  ).open()
+  t.equal(pair.a.session.state, 'Established')
+})

@@ -9,7 +9,7 @@ import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
 import type { GroupLimits, UpdateGroup } from '../../src/reflector/update-group.js'
 import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
 import { Rib } from '../../src/rib/rib.js'
-import { type RibSource, SourceKind } from '../../src/rib/source.js'
+import { type RibSource, SourceKind, type SourceOptions } from '../../src/rib/source.js'
 import { Receiver } from '../support/update-bytes.js'
 
 export const ASN = 65000
@@ -39,6 +39,9 @@ export function exporterOptions(given: Partial<ExporterOptions> = {}): ExporterO
     as4: true,
     maxMessageOctets: 4096,
     sendPaths: 0,
+    extendedNextHop: false,
+    zone: 0,
+    role: null,
     selfNextHop: Uint8Array.from([10, 0, 0, 1]),
     sharedSubnet: null,
     nextHopSelf: false,
@@ -94,6 +97,12 @@ export class PeerSocket extends Socket {
   }
 }
 
+/** What a peer has beside the options of its group. */
+export interface PeerMore {
+  readonly refreshMarked?: () => void
+  readonly source?: Partial<SourceOptions>
+}
+
 /** Peers of one family, clients unless said otherwise. */
 export class GroupWorld {
   readonly rib: Rib
@@ -115,7 +124,7 @@ export class GroupWorld {
     this.reflector = new Reflector(this.rib, 7, limits)
   }
 
-  up(name: string, given: Partial<ExporterOptions> = {}, refreshMarked?: () => void): PeerSocket {
+  up(name: string, given: Partial<ExporterOptions> = {}, more: PeerMore = {}): PeerSocket {
     const options = exporterOptions(given)
     const number = ++this.#number
     const source = this.rib.openSource({
@@ -130,11 +139,14 @@ export class GroupWorld {
       weight: 0,
       allowOwnAs: 0,
       importPolicy: null,
+      extendedNextHop: options.extendedNextHop,
+      ...(options.role === null ? {} : { role: options.role }),
+      ...more.source,
     })
     const socket = new PeerSocket(
       source,
       (link) => {
-        if (refreshMarked !== undefined) link.refreshMarked = refreshMarked
+        if (more.refreshMarked !== undefined) link.refreshMarked = more.refreshMarked
         return this.reflector.join(source.index, name, options, link)
       },
       options.sendPaths > 0 ? 1 << options.family : 0,

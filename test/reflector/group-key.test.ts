@@ -18,6 +18,9 @@ const OTHER: { readonly [Option in keyof Required<ExporterOptions>]: readonly Ex
   as4: [false],
   maxMessageOctets: [65535],
   sendPaths: [1, 2, 255],
+  extendedNextHop: [true],
+  zone: [1, 2],
+  role: [0, 1, 2, 3, 4],
   selfNextHop: [null, Uint8Array.from([10, 0, 0, 2]), new Uint8Array(16)],
   sharedSubnet: [
     { address: Uint8Array.from([10, 0, 0, 0]), length: 24 },

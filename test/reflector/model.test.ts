@@ -125,13 +125,23 @@ class World {
       nextHopSelf: peer.nextHopSelf,
       nextHopKeep: false,
       sendCommunities: true,
+      role: null,
     }
   }
 
   options(peer: Peer, family: Family): ExporterOptions {
     const { as4, maxMessageOctets, sendPaths } = variant(peer.number)
     const exportPolicy = hasPolicy(peer.number) ? EXPORT_POLICY : null
-    return { ...this.rules(peer, family), family, as4, maxMessageOctets, sendPaths: sendPaths[family]!, exportPolicy }
+    return {
+      ...this.rules(peer, family),
+      family,
+      as4,
+      maxMessageOctets,
+      sendPaths: sendPaths[family]!,
+      extendedNextHop: false,
+      zone: 0,
+      exportPolicy,
+    }
   }
 
   up(peer: Peer): void {

@@ -27,7 +27,7 @@ function world(count: number): { world: GroupWorld; sender: PeerSocket; reader: 
   const all = new GroupWorld(LIMITS)
   const sender = all.up('sender')
   let marks = 0
-  const reader = all.up('reader', {}, () => marks++)
+  const reader = all.up('reader', {}, { refreshMarked: () => marks++ })
   const announced = prefixes(count)
   for (let at = 0; at < count; at += 300)
     all.send(sender, announceBytes(announced.slice(at, at + 300), attributesWith({ med: at })))

@@ -46,6 +46,20 @@ export function announceBytes(prefixes: readonly string[], attributes: PathAttri
   return message(2, Buffer.concat([u16(0), u16(all.length), all]))
 }
 
+/** IPv4 prefixes in MP_REACH_NLRI with an IPv6 next hop (RFC 8950). */
+export function announceIpv4OverIpv6(prefixes: readonly string[], attributes: PathAttributes): Uint8Array {
+  const rest = encodePathAttributes(attributes, { as4: true, nextHopAttribute: false })
+  const nextHop = attributes.nextHop!
+  const value = Buffer.concat([
+    Uint8Array.of(0, 1, 1, nextHop.length),
+    nextHop,
+    Uint8Array.of(0),
+    ...prefixes.map(nlri),
+  ])
+  const all = Buffer.concat([Uint8Array.of(0x90, 14), u16(value.length), value, rest])
+  return message(2, Buffer.concat([u16(0), u16(all.length), all]))
+}
+
 export function withdrawBytes(prefixes: readonly string[]): Uint8Array {
   const unreachable = Buffer.concat(prefixes.map(nlri))
   if (familyOf(prefixes[0]!) === Family.IPV4_UNICAST)
@@ -81,7 +95,7 @@ export class Receiver {
     this.largest = Math.max(this.largest, end - start)
     if (type !== 2) return
     const parts = this.#parts
-    splitUpdate(buffer, start, end, parts)
+    splitUpdate(buffer, start, end, parts, true)
     if (end - start === 23) this.endOfRib[0]!++
     for (const prefix of this.#in(buffer, parts.withdrawnStart, parts.withdrawnEnd, Family.IPV4_UNICAST))
       this.routes.delete(prefix)
@@ -97,7 +111,8 @@ export class Receiver {
       const before = Buffer.from(buffer.subarray(parts.attributesStart, parts.mpReachAttributeStart)).toString('hex')
       const after = Buffer.from(buffer.subarray(parts.mpReachAttributeEnd, parts.attributesEnd)).toString('hex')
       const nextHop = Buffer.from(buffer.subarray(parts.mpReachNextHopStart, parts.mpReachNextHopEnd)).toString('hex')
-      for (const prefix of this.#in(buffer, parts.mpReachNlriStart, parts.mpReachNlriEnd, Family.IPV6_UNICAST))
+      const family = parts.mpReachAfi === 1 ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
+      for (const prefix of this.#in(buffer, parts.mpReachNlriStart, parts.mpReachNlriEnd, family))
         this.#set(prefix, `${before}${after} ${nextHop}`)
     }
   }
