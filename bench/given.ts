@@ -4,10 +4,12 @@ import { NO_ATTRIBUTES } from '../src/bgp/attributes/decode.js'
 import { encodePathAttributes } from '../src/bgp/attributes/encode.js'
 import type { PathAttributes } from '../src/bgp/attributes/path-attributes.js'
 import { FAMILIES, Family } from '../src/net/family.js'
+import { PLAIN_AS_PATH } from '../src/reflector/as-path-rules.js'
 import type { ExporterOptions } from '../src/reflector/exporter.js'
 import type { MemberLink } from '../src/reflector/member.js'
 import { type GroupMember, Reflector } from '../src/reflector/reflector.js'
 import { AdjRibIn } from '../src/rib/adj-rib-in.js'
+import { PLAIN_INTAKE } from '../src/rib/intake.js'
 import { Rib } from '../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../src/rib/source.js'
 
@@ -137,6 +139,7 @@ export class World {
       addPathReceive: 0,
       weight: 0,
       allowOwnAs: 0,
+      intake: PLAIN_INTAKE,
       importPolicy: null,
     })
   }
@@ -200,6 +203,9 @@ export const CLIENT_OPTIONS: ExporterOptions = Object.freeze({
   nextHopSelf: false,
   nextHopKeep: false,
   sendCommunities: true,
+  asPath: PLAIN_AS_PATH,
+  routeServerClient: false,
+  gracefulShutdown: false,
   exportPolicy: null,
 })
 

@@ -1,10 +1,12 @@
 /** One neighbour that sends: its session as the speaker has it, its source in the RIB, and the model of what it said. */
+
 import { NO_OFFER } from '../src/bgp/capabilities/offer.js'
 import { NotificationError } from '../src/bgp/errors.js'
 import { Session } from '../src/bgp/session.js'
 import { newPeerCounters } from '../src/bgp/session-types.js'
 import type { Family } from '../src/net/family.js'
 import type { AdjRibIn } from '../src/rib/adj-rib-in.js'
+import { PLAIN_INTAKE } from '../src/rib/intake.js'
 import type { Rib } from '../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../src/rib/source.js'
 import { Finding } from './finding.js'
@@ -187,6 +189,7 @@ export class SenderSession {
       as4,
       weight: 0,
       allowOwnAs: 0,
+      intake: PLAIN_INTAKE,
       importPolicy: null,
       addPathReceive: this.addPath,
       attributeRules: sender.rules,

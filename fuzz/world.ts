@@ -8,12 +8,14 @@ import { prefixText } from '../src/daemon/fib-feed.js'
 import type { ViewContext } from '../src/daemon/view-context.js'
 import { PathViews } from '../src/daemon/view-paths.js'
 import { FAMILIES, Family } from '../src/net/family.js'
+import { PLAIN_AS_PATH } from '../src/reflector/as-path-rules.js'
 import type { ExporterOptions } from '../src/reflector/exporter.js'
 import { communityForbids, mayAdvertise, outgoingAttributes } from '../src/reflector/reflect.js'
 import { type GroupMember, Reflector } from '../src/reflector/reflector.js'
 import { AdjRibIn } from '../src/rib/adj-rib-in.js'
 import { communityBits } from '../src/rib/attribute-scan.js'
 import type { AttributeSet } from '../src/rib/attribute-set.js'
+import { PLAIN_INTAKE } from '../src/rib/intake.js'
 import { PathState } from '../src/rib/path-state.js'
 import { Rib } from '../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../src/rib/source.js'
@@ -270,6 +272,7 @@ export class World {
       as4: listener.as4,
       weight: 0,
       allowOwnAs: 0,
+      intake: PLAIN_INTAKE,
       importPolicy: null,
       addPathReceive: 0,
     })
@@ -303,6 +306,9 @@ function optionsOf({ kind, as4, sendPaths, maxMessageOctets }: Listener, family:
     nextHopSelf: false,
     nextHopKeep: false,
     sendCommunities: true,
+    asPath: PLAIN_AS_PATH,
+    routeServerClient: false,
+    gracefulShutdown: false,
     exportPolicy: null,
   }
 }

@@ -88,6 +88,7 @@ export class PeerManager {
       (text) => options.log({ event: 'listener.error', level: 'error', text }),
     )
     this.#context = {
+      asn: options.asn,
       routerId: options.routerId,
       clock: this.#clock,
       random: options.random ?? Math.random,
@@ -150,6 +151,11 @@ export class PeerManager {
 
   down(nameOrAddress: string, text = ''): number {
     return this.#tell(nameOrAddress, (peer) => peer.down(text))
+  }
+
+  /** As down(), when the routes have had time to move. */
+  drain(nameOrAddress: string, text: string, waitMs: number): number {
+    return this.#tell(nameOrAddress, (peer) => peer.drain(text, waitMs))
   }
 
   clear(nameOrAddress: string): number {

@@ -23,7 +23,7 @@ import { encodeRouteRefresh } from './message/route-refresh.js'
 import { countUpdates, refuse, shutdownData } from './outgoing.js'
 import { type ConnectionOwner, PeerConnection, type PeerOutput } from './peer-connection.js'
 import { PeerConnections } from './peer-connections.js'
-import { isOurDoing, isProtocolError, refusesCapabilities } from './reason.js'
+import { isOurDoing, isProtocolError, refusesAsn, refusesCapabilities } from './reason.js'
 import {
   type DownReason,
   type HistoryEntry,
@@ -37,6 +37,8 @@ import { jitterAround, type Random, type Wakeable } from './timers.js'
 
 /** What all peers of a speaker share. */
 export interface PeerContext {
+  /** Our own AS, where a neighbour's localAsn is another one. */
+  readonly asn: number
   /** u32. */
   readonly routerId: number
   readonly clock: Clock
@@ -78,6 +80,13 @@ export class Peer implements Wakeable {
   /** The peer answered our capabilities with 2/4: the next OPEN has none (RFC 5492 §3). */
   #withoutCapabilities = false
   readonly #connections = new PeerConnections()
+  /** The AS that our next OPEN tells: localAsn, or with dualAsn the one that the peer took last. */
+  #localAsn: number
+  /** With dualAsn: the peer refused one of both AS numbers, and neither was taken since. */
+  #asnRefused = false
+  /** When the neighbour is shut down after its routes have moved (RFC 8326); NEVER: it stays. */
+  #drainedAtMs = NEVER
+  #drainText = ''
   #establishedAtMs = 0
   #probedAtMs = Number.NEGATIVE_INFINITY
   #retryAtMs = NEVER
@@ -91,6 +100,7 @@ export class Peer implements Wakeable {
     this.#backoff = backoff
     this.#context = context
     this.#adminDown = config.shutdown
+    this.#localAsn = config.localAsn
     this.#stateSinceMs = this.#upDownSinceMs = context.clock.now()
     this.#owner = {
       clock: context.clock,
@@ -142,6 +152,16 @@ export class Peer implements Wakeable {
   /** Newest last. */
   get history(): readonly HistoryEntry[] {
     return this.#history.entries
+  }
+
+  /** The AS that the peer takes us for; with dualAsn the one that it took last. */
+  get localAsn(): number {
+    return this.#connections.current?.session.localAsn ?? this.#localAsn
+  }
+
+  /** The neighbour is about to be shut down: routes are moved away from it. */
+  get isDraining(): boolean {
+    return this.#drainedAtMs !== NEVER
   }
 
   /** The peer opened a connection that is not Established yet. */
@@ -239,6 +259,7 @@ export class Peer implements Wakeable {
 
   /** Operator: shuts the neighbour down until `up`. The text goes to the peer (RFC 9003, at most 255 octets). */
   down(text = ''): void {
+    this.#drainedAtMs = NEVER
     this.#adminDown = true
     this.#adminText = text
     const words = text === '' ? 'administratively down' : `administratively down: ${text}`
@@ -249,8 +270,20 @@ export class Peer implements Wakeable {
     this.#reschedule()
   }
 
-  /** Operator: ends `down` and any back-off, and tries at once. */
+  /** Operator: as `down`, after a time in which the routes move away (RFC 8326 §4.2); the owner makes them do so. Without a session at once. */
+  drain(text: string, waitMs: number): void {
+    if (this.negotiated === null) {
+      this.down(text)
+      return
+    }
+    this.#drainText = text
+    this.#drainedAtMs = this.#now() + waitMs
+    this.#reschedule()
+  }
+
+  /** Operator: ends `down`, `drain` and any back-off, and tries at once. */
   up(): void {
+    this.#drainedAtMs = NEVER
     this.#adminDown = false
     this.#adminText = ''
     this.#backoff.clear()
@@ -290,6 +323,7 @@ export class Peer implements Wakeable {
     // What the operator said by hand stays, unless the file says something new.
     if (config.shutdown !== this.#config.shutdown) this.#adminDown = config.shutdown
     this.#config = config
+    this.#localAsn = config.localAsn
     this.#withoutCapabilities = false
     this.#backoff.clear()
     this.#stopAll(new NotificationError(6, 6, `configuration changed: ${keys.join(', ')}`))
@@ -335,6 +369,7 @@ export class Peer implements Wakeable {
 
   onDeadline(nowMs: number): void {
     this.#connections.onDeadline(nowMs)
+    if (this.#drainedAtMs <= nowMs) this.down(this.#drainText)
     if (this.#retryAtMs <= nowMs) this.#connect(nowMs)
     this.#reschedule()
   }
@@ -379,14 +414,14 @@ export class Peer implements Wakeable {
   }
 
   #local(): Speaker {
-    return { bgpId: this.#context.routerId, asn: this.#config.localAsn }
+    return { bgpId: this.#context.routerId, asn: this.#localAsn }
   }
 
   #newConnection(direction: Direction): PeerConnection {
     const config = this.#config
     const options = {
       direction,
-      asn: config.localAsn,
+      asn: this.#localAsn,
       routerId: this.#context.routerId,
       peerAsn: config.asn,
       families: config.families,
@@ -446,6 +481,8 @@ export class Peer implements Wakeable {
   #establish(connection: PeerConnection, negotiated: Negotiated): void {
     this.#establishedAtMs = this.#now()
     this.#retryAtMs = NEVER
+    this.#localAsn = connection.session.localAsn
+    this.#asnRefused = false
     this.#connections.establish(connection, this.#establishedAtMs)
     this.#context.events.established(this, negotiated)
   }
@@ -457,7 +494,8 @@ export class Peer implements Wakeable {
       this.counters.droppedCount++
       this.#backoff.sessionEnded(nowMs - this.#establishedAtMs)
     }
-    if (isProtocolError(reason)) {
+    const otherAsn = this.#takesOtherAsn(connection, reason)
+    if (!otherAsn && isProtocolError(reason)) {
       const restartMs = reason.kind === 'max-prefix' ? (this.#config.maxPrefix?.restartMs ?? null) : null
       this.#backoff.failed(nowMs, this.#context.random, restartMs)
     } else if (wasCurrent && this.#config.damping && !isOurDoing(reason)) {
@@ -467,11 +505,26 @@ export class Peer implements Wakeable {
     if (refusesCapabilities(reason)) this.#withoutCapabilities = true
     if (reason.kind !== 'collision') this.#lastReason = reason.text
     if (this.#connections.noneOfOurs) {
-      this.#tryAt(nowMs + jitterAround(this.#config.connectRetryMs, this.#context.random))
+      this.#tryAt(nowMs + (otherAsn ? 0 : jitterAround(this.#config.connectRetryMs, this.#context.random)))
     }
     this.#refreshState(reason.text)
     if (wasCurrent) this.#context.events.down(this, reason)
     this.#goneIfDynamic()
+  }
+
+  /**
+   * RFC 7705 §4: a peer that takes us for the other of our two AS numbers refuses our OPEN with 2/2; what it expects cannot be known before. True: the other one
+   * is tried at once, unless both were refused in a row.
+   */
+  #takesOtherAsn(connection: PeerConnection, reason: DownReason): boolean {
+    if (!this.#config.dualAsn || !refusesAsn(reason)) return false
+    const refused = connection.session.localAsn
+    // A second connection under way may be refused for the AS that we have given up already.
+    if (refused === this.#localAsn)
+      this.#localAsn = refused === this.#context.asn ? this.#config.localAsn : this.#context.asn
+    const first = !this.#asnRefused
+    this.#asnRefused = true
+    return first
   }
 
   #tellDamped(nowMs: number): void {
@@ -514,7 +567,7 @@ export class Peer implements Wakeable {
 
   #reschedule(): void {
     if (this.#removed) return
-    this.#context.clock.schedule(this, Math.min(this.#retryAtMs, this.#connections.nextDeadlineMs))
+    this.#context.clock.schedule(this, Math.min(this.#retryAtMs, this.#drainedAtMs, this.#connections.nextDeadlineMs))
   }
 }
 

@@ -48,6 +48,11 @@ export function refusesCapabilities(reason: DownReason): boolean {
   return reason.kind === 'notification-received' && reason.code === 2 && reason.subcode === 4
 }
 
+/** RFC 4271 §6.2, Bad Peer AS: the peer takes us for another AS. */
+export function refusesAsn(reason: DownReason): boolean {
+  return reason.kind === 'notification-received' && reason.code === 2 && reason.subcode === 2
+}
+
 /** By the type octet of a header. */
 export function messageName(type: number): string {
   return (

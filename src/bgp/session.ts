@@ -57,6 +57,11 @@ export class Session {
     return this.#state
   }
 
+  /** The AS that our OPEN tells. */
+  get localAsn(): number {
+    return this.#options.asn
+  }
+
   /** From the peer's OPEN on. */
   get negotiated(): Negotiated | null {
     return this.#negotiated

@@ -18,12 +18,14 @@ import type { GroupMember, Reflector } from '../reflector/reflector.js'
 import type { UpdateGroup } from '../reflector/update-group.js'
 import { AdjRibIn } from '../rib/adj-rib-in.js'
 import type { AttributeRules } from '../rib/attribute-rules.js'
+import { sameIntake } from '../rib/intake.js'
 import { isLinkLocal } from '../rib/next-hop.js'
 import type { Rib } from '../rib/rib.js'
 import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
 import type { Engine } from './engine.js'
 import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
 import type { PeerErrors } from './peer-errors.js'
+import { exportRulesOf, intakeOf } from './peer-rules.js'
 import type { Policies } from './policies.js'
 
 /** An Established peer in the tables. */
@@ -179,12 +181,13 @@ export class PeerRoutes implements PeerEvents<Peer> {
     live.members = live.members.map((member) =>
       this.#context.reflector.move(member, this.exportOptions(live, member.group.family)),
     )
-    const { importPolicy, weight, allowOwnAs, kind, attributeRules } = live.source.options
+    const { importPolicy, weight, allowOwnAs, intake, kind, attributeRules } = live.source.options
     this.#engine?.schedule()
     const same =
       before.importPolicy === importPolicy &&
       before.weight === weight &&
       before.allowOwnAs === allowOwnAs &&
+      sameIntake(before.intake, intake) &&
       before.kind === kind &&
       JSON.stringify(before.attributeRules) === JSON.stringify(attributeRules)
     return same ? null : live.source
@@ -212,7 +215,6 @@ export class PeerRoutes implements PeerEvents<Peer> {
     return {
       family,
       kind: peerKind(neighbor, config),
-      localAsn: neighbor.localAsn,
       clusterId: config.reflector?.clusterId ?? config.routerId,
       as4: negotiated.as4,
       maxMessageOctets: negotiated.maxMessageOctets,
@@ -237,6 +239,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
       nextHopSelf: neighbor.nextHopSelf,
       nextHopKeep: neighbor.nextHopKeep,
       sendCommunities: neighbor.sendCommunities,
+      ...exportRulesOf(peer, config),
       exportPolicy: this.#context.policies.exportOf(neighbor),
     }
   }
@@ -252,12 +255,13 @@ export class PeerRoutes implements PeerEvents<Peer> {
       kind: peerKind(neighbor, config),
       bgpId: negotiated.peerBgpId,
       asn: negotiated.peerAsn,
-      localAsn: neighbor.localAsn,
+      localAsn: peer.localAsn,
       address: parseAddress(withoutZone(peer.address)),
       as4: negotiated.as4,
       addPathReceive: negotiated.addPathReceive,
       weight: neighbor.weight,
       allowOwnAs: neighbor.allowOwnAs,
+      intake: intakeOf(peer),
       importPolicy: this.#context.policies.importOf(neighbor),
       attributeRules: attributeRulesOf(neighbor),
       extendedNextHop: negotiated.extendedNextHop,

@@ -10,7 +10,7 @@ import type { Peer } from '../bgp/peer.js'
 import { formatAddress, formatIpv4, parseAddress } from '../net/address.js'
 import { FAMILIES, type Family, familyByName, familyRow } from '../net/family.js'
 import { maskHostBits, parsePrefix } from '../net/prefix.js'
-import type { UpdateGroup } from '../reflector/update-group.js'
+import type { SentRow, UpdateGroup } from '../reflector/update-group.js'
 import { unusedText } from '../rib/attribute-rules.js'
 import { DecisionReason, decisionText } from '../rib/decision.js'
 import { forwardingAddress } from '../rib/next-hop.js'
@@ -68,10 +68,9 @@ export class PathViews {
       }
       const group = live.members.find((member) => member.group.family === family)?.group
       if (group === undefined) continue
-      const rows = group.sentRows(prefix).filter((row) => group.sentSource(row) !== live.source.index)
       // As in rib(): all rows of a prefix before the first is handed out.
-      for (const row of rows.map((row) => this.#sent(family, prefix, group, row))) {
-        yield row
+      for (const sent of group.sentTo(prefix, live.source.index).map((one) => this.#sent(family, prefix, group, one))) {
+        yield sent
         if (--left <= 0) return
       }
     }
@@ -174,20 +173,20 @@ export class PathViews {
     return `another path has: ${decisionText(decision.reason)}`
   }
 
-  #sent(family: Family, prefix: number, group: UpdateGroup, row: number): PathView {
+  #sent(family: Family, prefix: number, group: UpdateGroup, sent: SentRow): PathView {
     const { rib } = this.#context
-    const out = group.sent(row)!
+    const out = sent.set
     const octets = group.outSets.octets(out)
     const { as4 } = group.exporter.options
     const { attributes } = decodePathAttributes(octets, 0, octets.length, { as4, ebgp: false })
-    const source = rib.source(group.sentSource(row))
+    const source = rib.source(sent.source)
     return {
       prefix: prefixText(family, rib.tables[family]!.prefixes, prefix),
       family: familyRow(family).name,
-      ...(group.sendsPathIds ? { pathId: row } : {}),
+      ...(group.sendsPathIds ? { pathId: sent.row } : {}),
       from: source === undefined ? '' : this.nameOf(source),
       fromAddress: source === undefined || source.index === 0 ? null : formatAddress(source.options.address),
-      best: !group.sendsPathIds || row === this.winnerOf(family, prefix),
+      best: !group.sendsPathIds || sent.row === this.winnerOf(family, prefix),
       multipath: false,
       valid: true,
       reason: 'announced',

@@ -7,6 +7,7 @@ import type { Member } from './member.js'
 import type { OutSetTable } from './out-set.js'
 import type { Outgoing } from './outgoing.js'
 import { SLICE_PREFIXES } from './prefix-bits.js'
+import type { RouteServerPaths } from './route-server.js'
 import type { PackedSlab, UpdatePacker } from './update-packer.js'
 
 interface CachedSlice {
@@ -20,13 +21,15 @@ export class CatchUp {
   readonly #table: AdjRibOut
   readonly #outSets: OutSetTable
   readonly #packer: UpdatePacker
+  readonly #routeServer: RouteServerPaths | null
   readonly #ids = new Int32Array(SLICE_PREFIXES)
   readonly #cache = new Map<number, CachedSlice>()
 
-  constructor(table: AdjRibOut, outSets: OutSetTable, packer: UpdatePacker) {
+  constructor(table: AdjRibOut, outSets: OutSetTable, packer: UpdatePacker, routeServer: RouteServerPaths | null) {
     this.#table = table
     this.#outSets = outSets
     this.#packer = packer
+    this.#routeServer = routeServer
   }
 
   /** Nobody is behind: what was encoded is given up. */
@@ -42,8 +45,9 @@ export class CatchUp {
     let announced = 0
     for (let i = 0; i < count; i++) {
       const row = ids[i]!
-      if (table.setOf(row) !== 0 && table.sourceOf(row) !== member.source) ids[announced++] = row
-      else this.#packer.withdraw(row)
+      const present = table.setOf(row) !== 0
+      if (present && table.sourceOf(row) !== member.source) ids[announced++] = row
+      else if (!present || !this.#packSecond(row)) this.#packer.withdraw(row)
     }
     for (const slab of this.#packer.take()) out.addSlab(slab, member.source)
     if (announced === 0) return
@@ -73,6 +77,14 @@ export class CatchUp {
       if (this.#cache.size > CACHED_SLICES) this.#cache.delete(this.#cache.keys().next().value!)
     }
     return wanted * 2 < cached.present ? null : cached.slabs
+  }
+
+  /** What the source of the announced path hears instead; false: nothing. */
+  #packSecond(prefix: number): boolean {
+    const second = this.#routeServer?.secondOf(prefix) ?? 0
+    if (second === 0) return false
+    this.#packer.announce(prefix, this.#outSets.get(second), this.#routeServer!.secondSourceOf(prefix))
+    return true
   }
 
   #pack(row: number): void {

@@ -13,6 +13,7 @@ import { applyEdits } from '../rib/policy.js'
 import type { CompiledPolicy, PolicyVerdict } from '../rib/policy-types.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
 import { type RibSource, SourceKind } from '../rib/source.js'
+import { rewriteAsPath } from './as-path-rules.js'
 import { NO_NEXT_HOP, type OutSet, type OutSetTable } from './out-set.js'
 import { communityForbids, type ExportRules, mayAdvertise, outgoingAttributes, reflectOctets } from './reflect.js'
 
@@ -83,7 +84,7 @@ export class Exporter {
     if (!mayAdvertise(source.options.kind, options.kind))
       return 'internal route of a non-client: goes to clients and external peers only (RFC 4456 §6)'
     if (options.exportPolicy === 'none') return 'external peer without export policy: nothing is sent (RFC 8212)'
-    if (communityForbids(set.communityBits, options.kind)) return FORBIDDEN
+    if (this.#forbids(set, source)) return FORBIDDEN
     let verdict: PolicyVerdict | null = null
     if (this.#policy !== null) {
       const candidates = this.#policy.evaluateAttributes(
@@ -185,7 +186,7 @@ export class Exporter {
   /** The out set, retained once for the caller; or why there is none, in words. */
   #encode(set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | string {
     const { options } = this
-    if (communityForbids(set.communityBits, options.kind)) return FORBIDDEN
+    if (this.#forbids(set, source)) return FORBIDDEN
     const edits = verdict?.edits ?? null
     const { kind, bgpId } = source.options
     const otc = otcOf(set, source.options)
@@ -198,6 +199,7 @@ export class Exporter {
       options.as4 &&
       options.sendCommunities &&
       options.kind !== SourceKind.EBGP &&
+      !options.gracefulShutdown &&
       set.fault === null
     ) {
       if ((kind === SourceKind.CLIENT || kind === SourceKind.NON_CLIENT) && set.decodeClass === REFLECTABLE) {
@@ -207,6 +209,9 @@ export class Exporter {
     }
     const received = this.#store.attributes(set)
     let attributes = received
+    const path = attributes.asPath
+    if (path !== null && options.asPath.peerAsn !== 0)
+      attributes = { ...attributes, asPath: rewriteAsPath(path, options.asPath, options.localAsn) }
     if (edits !== null) attributes = applyEdits(attributes, edits, { nextHop: options.selfNextHop })
     attributes = outgoingAttributes(attributes, { kind, bgpId }, options, edits)
     attributes = withOtc(attributes, otc, options.role, options.localAsn)
@@ -236,6 +241,12 @@ export class Exporter {
     const global = globalPart(nextHop)
     if (global !== null) return global
     return zone === 0 ? nextHop : options.selfNextHop
+  }
+
+  /** Between its clients a route server is no border of an AS: communities are theirs (RFC 7947 §2.2). */
+  #forbids(set: AttributeSet, source: RibSource): boolean {
+    if (this.options.routeServerClient && source.isEbgp) return false
+    return communityForbids(set.communityBits, this.options.kind)
   }
 
   /** One prefix of full length fits beside the attributes into a message. */

@@ -4,13 +4,15 @@
  * A client's route goes to clients, non-clients and external peers; a non-client's to clients and external peers; own and external routes to all.
  * Without a reflector role there are no clients, so internal routes go to external peers only.
  */
-import { prependAs } from '../bgp/attributes/as-path.js'
 import { withoutRepeats } from '../bgp/attributes/lists.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
 import type { Role } from '../bgp/capabilities/offer.js'
 import { CommunityBits } from '../rib/attribute-set.js'
+import { withGracefulShutdown } from '../rib/graceful-shutdown.js'
 import type { AttributeEdits } from '../rib/policy-types.js'
 import { SourceKind } from '../rib/source.js'
+import { type AsPathRules, withOwnAs } from './as-path-rules.js'
+import { toRouteServerClient } from './route-server.js'
 
 export type PeerKind = typeof SourceKind.EBGP | typeof SourceKind.CLIENT | typeof SourceKind.NON_CLIENT
 
@@ -43,6 +45,11 @@ export interface ExportRules {
   readonly sendCommunities: boolean
   /** What we are for these external peers (RFC 9234); null: nothing agreed. */
   readonly role: Role | null
+  readonly asPath: AsPathRules
+  /** RFC 7947: the peers are clients of this route server. */
+  readonly routeServerClient: boolean
+  /** Everything goes out as the last choice (RFC 8326). */
+  readonly gracefulShutdown: boolean
 }
 
 export interface Subnet {
@@ -66,10 +73,13 @@ export function outgoingAttributes(
   edits: AttributeEdits | null,
 ): PathAttributes {
   const out =
-    rules.kind === SourceKind.EBGP
-      ? toExternal(attributes, source, rules, edits)
-      : toInternal(attributes, source, rules, edits)
-  return rules.sendCommunities ? out : { ...out, communities: null, extCommunities: null, largeCommunities: null }
+    rules.kind !== SourceKind.EBGP
+      ? toInternal(attributes, source, rules, edits)
+      : rules.routeServerClient
+        ? toRouteServerClient(attributes, source, rules)
+        : toExternal(attributes, source, rules, edits)
+  const sent = rules.sendCommunities ? out : { ...out, communities: null, extCommunities: null, largeCommunities: null }
+  return rules.gracefulShutdown ? withGracefulShutdown(sent, rules.kind !== SourceKind.EBGP) : sent
 }
 
 function toExternal(
@@ -86,7 +96,7 @@ function toExternal(
     (!rules.nextHopSelf && attributes.nextHop !== null && isIn(rules.sharedSubnet, attributes.nextHop))
   return {
     ...attributes,
-    asPath: prependAs(attributes.asPath ?? EMPTY, [rules.localAsn]),
+    asPath: withOwnAs(attributes.asPath ?? EMPTY, rules.asPath, rules.localAsn),
     nextHop: keepsNextHop ? (attributes.nextHop ?? rules.selfNextHop) : rules.selfNextHop,
     med: keepsMed ? attributes.med : -1,
     localPref: -1,

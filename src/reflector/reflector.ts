@@ -150,8 +150,21 @@ export function groupKey(options: ExporterOptions): string {
     `nextHopSelf=${options.nextHopSelf}`,
     `nextHopKeep=${options.nextHopKeep}`,
     `communities=${options.sendCommunities}`,
+    ...pathKeys(options),
     `export=${policyKey(options.exportPolicy)}`,
   ].join(' ')
+}
+
+/** Shown only where they say something. */
+function pathKeys({ asPath, routeServerClient, gracefulShutdown }: ExporterOptions): string[] {
+  return [
+    ...(asPath.innerAsn === 0 ? [] : [`inner=${asPath.innerAsn}`]),
+    ...(asPath.peerAsn === 0 ? [] : [`peerAsn=${asPath.peerAsn}`]),
+    ...(asPath.override ? ['asOverride'] : []),
+    ...(asPath.removePrivate ? ['removePrivateAs'] : []),
+    ...(routeServerClient ? ['routeServerClient'] : []),
+    ...(gracefulShutdown ? ['gracefulShutdown'] : []),
+  ]
 }
 
 function policyKey(policy: CompiledPolicy | 'none' | null): string {

@@ -25,9 +25,10 @@ import { type OutSet, OutSetTable } from './out-set.js'
 import { Outgoing } from './outgoing.js'
 import { PrefixBits, SLICE_PREFIXES } from './prefix-bits.js'
 import { PrefixLimbo } from './prefix-limbo.js'
+import { RouteServerPaths } from './route-server.js'
 import { PathRowIds, type RowIds } from './row-ids.js'
 import { UpdateLog } from './update-log.js'
-import { endOfRibMessage, UpdatePacker } from './update-packer.js'
+import { endOfRibMessage, type PackedSlab, UpdatePacker } from './update-packer.js'
 
 export interface GroupContext {
   readonly tables: FamilyTables
@@ -39,6 +40,13 @@ export interface GroupContext {
   readonly tooLong: (group: UpdateGroup) => void
   /** Asks for tableSlice() soon. */
   readonly tableWork: () => void
+}
+
+/** An announcement as a member has heard it. */
+export interface SentRow {
+  readonly row: number
+  readonly set: OutSet
+  readonly source: number
 }
 
 export interface GroupLimits {
@@ -66,6 +74,8 @@ export class UpdateGroup {
   readonly #addPath: AddPathRows | null
   readonly #table: AdjRibOut
   readonly #catchUpWith: CatchUp
+  /** Second paths; only for clients of a route server. */
+  readonly #routeServer: RouteServerPaths | null
   #behind = 0
   readonly #limbo: PrefixLimbo
   /** Withdrawn in this batch: kept when the log has its entries. */
@@ -102,7 +112,10 @@ export class UpdateGroup {
     this.#packer = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets, paths)
     this.#sidePacker = new UpdatePacker(options.family, prefixes, this.outSets, options.maxMessageOctets, paths)
     this.#table = new AdjRibOut(this.#rows, this.outSets)
-    this.#catchUpWith = new CatchUp(this.#table, this.outSets, this.#sidePacker)
+    // With ADD-PATH all paths go out beside each other: none hides another one.
+    const transparent = options.routeServerClient && paths === null
+    this.#routeServer = transparent ? new RouteServerPaths(context, this.exporter, this.outSets) : null
+    this.#catchUpWith = new CatchUp(this.#table, this.outSets, this.#sidePacker, this.#routeServer)
   }
 
   get family(): Family {
@@ -115,7 +128,8 @@ export class UpdateGroup {
   /** Octets of its columns and of its sets and messages; members behind and buffers of a fixed size come on top. */
   get arrayOctets(): number {
     const addPath = this.#addPath === null ? 0 : this.#addPath.arrayOctets
-    return this.#table.arrayOctets + addPath + this.outSets.arrayOctets + this.log.octets
+    const second = this.#routeServer === null ? 0 : this.#routeServer.arrayOctets
+    return this.#table.arrayOctets + addPath + second + this.outSets.arrayOctets + this.log.octets
   }
   get behindCount(): number {
     return this.#behind
@@ -149,9 +163,22 @@ export class UpdateGroup {
     return this.#addPath !== null
   }
 
-  /** How many rows are announced from each source: a member has heard all but its own. */
+  /** What a member has heard of a prefix when it has heard all. */
+  sentTo(prefix: number, member: number): SentRow[] {
+    const rows = this.sentRows(prefix)
+    const others = rows.filter((row) => this.#table.sourceOf(row) !== member)
+    const second = rows.length > others.length ? (this.#routeServer?.secondOf(prefix) ?? 0) : 0
+    if (second !== 0)
+      return [{ row: prefix, set: this.outSets.get(second), source: this.#routeServer!.secondSourceOf(prefix) }]
+    return others.map((row) => ({ row, set: this.sent(row)!, source: this.#table.sourceOf(row) }))
+  }
+
+  /** How many rows a member does not hear because they are its own, by its source. */
   countsBySource(): Map<number, number> {
-    return this.#table.countsBySource()
+    const counts = this.#table.countsBySource()
+    const seconds = this.#routeServer?.countsBySource((prefix) => this.#table.sourceOf(prefix))
+    for (const [source, count] of seconds ?? []) counts.set(source, (counts.get(source) ?? 0) - count)
+    return counts
   }
 
   join(source: number, name: string, link: MemberLink): Member {
@@ -270,8 +297,13 @@ export class UpdateGroup {
   #changeWinners(ids: Int32Array, count: number, follows: boolean, targeted: Map<number, number[]>): void {
     const { tables, store, source: sourceOf } = this.#context
     const { paths, prefixes } = tables
+    const routeServer = this.#routeServer
     for (let i = 0; i < count; i++) {
       const prefix = ids[i]!
+      if (routeServer !== null) {
+        this.#changeBoth(routeServer, prefix, targeted, follows)
+        continue
+      }
       const best = paths.best[prefix]!
       const source = best === 0 ? undefined : sourceOf(paths.source[best]!)
       const effective = best === 0 ? 0 : paths.effective[best]!
@@ -312,6 +344,26 @@ export class UpdateGroup {
     }
   }
 
+  /** As change(), with the path that the source of the announced one hears instead. */
+  #changeBoth(both: RouteServerPaths, prefix: number, targeted: Map<number, number[]>, follows: boolean): void {
+    both.choose(prefix)
+    const { first: out, firstSource } = both
+    const second = both.noteSecond(prefix)
+    const oldId = this.#table.setOf(prefix)
+    if (out === null) {
+      if (oldId !== 0) this.#withdraw(prefix, follows)
+      return
+    }
+    const oldSource = this.#table.sourceOf(prefix)
+    const same = oldId === out.id && oldSource === firstSource
+    if (!same) this.#announce(prefix, oldId, out, firstSource, follows)
+    if (!second && (same || oldId === 0 || oldSource === firstSource)) return
+    const member = this.members.get(firstSource)
+    if (member === undefined) return
+    if (member.state === 'behind') member.bits.add(prefix)
+    else if (!targeted.get(firstSource)?.push(prefix)) targeted.set(firstSource, [prefix])
+  }
+
   /** Gives a member what its socket can take. Called when woken. */
   pump(member: Member): void {
     if (member.gone) return
@@ -322,8 +374,9 @@ export class UpdateGroup {
   /** Releases what the group holds, one slice of it; it has no members any more. True when all is released. */
   closeSlice(): boolean {
     const closed = this.#table.closeSlice(SLICE_PREFIXES * 4)
+    const closedSecond = this.#routeServer?.closeSlice(SLICE_PREFIXES * 4) ?? true
     const more = this.#limbo.releaseBefore(Number.POSITIVE_INFINITY, SLICE_PREFIXES)
-    if (more || !closed) return false
+    if (more || !closed || !closedSecond) return false
     this.exporter.close()
     return true
   }
@@ -343,7 +396,9 @@ export class UpdateGroup {
   #announce(row: number, oldId: number, out: OutSet, source: number, follows: boolean): void {
     this.#table.announce(row, out, source)
     if (follows) this.#packer.announce(row, out, source)
-    if (this.#behind > 0) this.#markChanged(row, oldId === 0 || this.#addPath !== null ? source : -1)
+    if (this.#behind === 0) return
+    const hearsSecond = (this.#routeServer?.secondOf(row) ?? 0) !== 0
+    this.#markChanged(row, (oldId === 0 && !hearsSecond) || this.#addPath !== null ? source : -1)
   }
 
   /** Members behind have to hear of a row; `except` is a source that never heard of it and need not. */
@@ -356,16 +411,19 @@ export class UpdateGroup {
   #markTable(member: Member): void {
     const table = this.#table
     for (let row = 1; row < table.end; row++) {
-      if (table.setOf(row) !== 0 && table.sourceOf(row) !== member.source) member.bits.add(row)
+      if (table.setOf(row) === 0) continue
+      if (table.sourceOf(row) !== member.source || (this.#routeServer?.secondOf(row) ?? 0) !== 0) member.bits.add(row)
     }
   }
 
   /** Packs the batch, appends it to the log and wakes the followers. */
   #append(targeted: ReadonlyMap<number, readonly number[]>): void {
-    if (this.#packer.isEmpty) return
+    if (this.#packer.isEmpty && targeted.size === 0) return
     const readers = this.members.size - this.#behind
     const withdrawals = this.#encodeTargeted(targeted)
-    let first = true
+    let first = this.#routeServer === null
+    // The second path of a prefix may change alone: what is targeted has an entry of its own.
+    if (!first && targeted.size > 0) this.log.append(slabOf(targeted), withdrawals, readers)
     for (const slab of this.#packer.take()) {
       this.log.append(slab, first ? withdrawals : NONE_TARGETED, readers)
       first = false
@@ -380,7 +438,11 @@ export class UpdateGroup {
     if (targeted.size === 0) return NONE_TARGETED
     const encoded = new Map<number, Uint8Array>()
     for (const [source, prefixes] of targeted) {
-      for (const prefix of prefixes) this.#sidePacker.withdraw(prefix)
+      for (const prefix of prefixes) {
+        const second = this.#routeServer?.secondOf(prefix) ?? 0
+        if (second === 0) this.#sidePacker.withdraw(prefix)
+        else this.#sidePacker.announce(prefix, this.outSets.get(second), this.#routeServer!.secondSourceOf(prefix))
+      }
       const slabs = this.#sidePacker.take()
       encoded.set(source, slabs.length === 1 ? slabs[0]!.octets : Buffer.concat(slabs.map((slab) => slab.octets)))
     }
@@ -520,6 +582,16 @@ export class UpdateGroup {
     const tail = this.log.length === 0 ? Number.POSITIVE_INFINITY : this.log.tail
     this.#limboDue = this.#limbo.releaseBefore(tail, SLICE_PREFIXES)
     if (this.#limboDue) this.#context.tableWork()
+  }
+}
+
+/** An entry without octets for all, which names the prefixes that its targeted messages speak of. */
+function slabOf(targeted: ReadonlyMap<number, readonly number[]>): PackedSlab {
+  return {
+    octets: new Uint8Array(0),
+    ranges: new Map(),
+    prefixes: Int32Array.from([...targeted.values()].flat()),
+    messages: 0,
   }
 }
 

@@ -6,7 +6,7 @@
 import type { PackedSlab } from './update-packer.js'
 
 export interface LogEntry extends PackedSlab {
-  /** Withdrawals for one source alone (the winner moved to it), whole messages. */
+  /** For one source alone, whole messages: withdrawals where the winner moved to it, or what a route server sends it instead. */
   readonly targeted: ReadonlyMap<number, Uint8Array>
   /** Members that have not passed it. */
   pending: number

@@ -222,13 +222,14 @@ export class AdjRibIn {
     const policy = options.importPolicy
     if (policy === null) {
       treatment.effective = set
+      this.#adjust(source)
     } else if (policy === 'none') {
       treatment.state = PathState.NO_POLICY
     } else {
       const memo = this.#rib.importPolicyOf(policy)
       treatment.candidates = memo.candidates(set, family, source)
       if (policy.readsPrefix) treatment.policy = memo
-      else
+      else {
         this.#applyVerdict(
           policy.evaluatePrefix(treatment.candidates, family, 0, 0, 0, 0, 0),
           memo,
@@ -236,6 +237,8 @@ export class AdjRibIn {
           family,
           options.weight,
         )
+        this.#adjust(source)
+      }
     }
   }
 
@@ -266,7 +269,12 @@ export class AdjRibIn {
       const state = this.#stateByRules(source, received, set, nextHopAttribute)
       if (state !== PathState.USABLE) return state
     }
-    if (source.isEbgp && set.neighborAs >>> 0 !== options.asn) return PathState.FIRST_AS
+    // Without enforceFirstAs any AS will do, but there has to be one.
+    if (
+      source.isEbgp &&
+      (options.intake.enforceFirstAs ? set.neighborAs >>> 0 !== options.asn : set.asPathLength === 0)
+    )
+      return PathState.FIRST_AS
     if (this.#ownAsCount(source, set) > options.allowOwnAs) return PathState.AS_LOOP
     if (!source.isEbgp && set.loopsOriginator) return PathState.ORIGINATOR_LOOP
     if (!source.isEbgp && set.loopsCluster) return PathState.CLUSTER_LOOP
@@ -332,6 +340,18 @@ export class AdjRibIn {
         ? PathState.TOO_LONG
         : PathState.USABLE
     treatment.weight = verdict.weight ?? weight
+  }
+
+  /** Behind the policy: what the neighbour's settings make of the route. */
+  #adjust(source: RibSource): void {
+    const treatment = this.#treatment
+    const { effective } = treatment
+    const { intake } = source.options
+    if (effective === null || !this.#rib.intake.applies(intake, effective)) return
+    treatment.effective = this.#rib.intake.edited(intake, effective)
+    if (treatment.effective === null) treatment.state = PathState.TOO_LONG
+    // Weight comes before LOCAL_PREF.
+    if (intake.drained) treatment.weight = 0
   }
 
   /**
@@ -400,6 +420,7 @@ export class AdjRibIn {
         bits,
       )
       this.#applyVerdict(verdict, policy, treatment.judged, family, source.options.weight)
+      this.#adjust(source)
     }
     const prefix = prefixes.intern(w0, w1, w2, w3, bits)
     this.#rib.announce(

@@ -6,8 +6,13 @@ import type { AttributeFault } from '../bgp/errors.js'
 /** Bits of AttributeSet.decodeClass: what the octets depend on besides themselves. */
 export const DecodeBits = Object.freeze({ AS4: 1, EBGP: 2, MP_NEXT_HOP: 4 } as const)
 
-/** Well-known communities that forbid an export (RFC 1997; RFC 8326 is the policy's business). */
-export const CommunityBits = Object.freeze({ NO_EXPORT: 1, NO_ADVERTISE: 2, NO_EXPORT_SUBCONFED: 4 } as const)
+/** Well-known communities that mean something to us: three forbid an export (RFC 1997), one says that the path is about to go (RFC 8326). */
+export const CommunityBits = Object.freeze({
+  NO_EXPORT: 1,
+  NO_ADVERTISE: 2,
+  NO_EXPORT_SUBCONFED: 4,
+  GRACEFUL_SHUTDOWN: 8,
+} as const)
 
 /** How much of the attribute store one peer has filled: sets that came from it first and are not freed, in units. */
 export class SetHolder {

@@ -14,6 +14,7 @@ import { AttributeStore, type StoreIdentity } from './attribute-store.js'
 import { Decision, DecisionReason } from './decision.js'
 import { DirtyList } from './dirty-list.js'
 import { ImportPolicy } from './import-policy.js'
+import { IntakeEdits, PLAIN_INTAKE } from './intake.js'
 import { NextHopTable, type Resolver } from './next-hop.js'
 import { PathState } from './path-state.js'
 import { PathTable } from './path-table.js'
@@ -41,6 +42,7 @@ export class Rib {
   readonly tables: readonly FamilyTables[]
   readonly store: AttributeStore
   readonly nextHops: NextHopTable
+  readonly intake: IntakeEdits
   /** The routes of this speaker. */
   readonly local: RibSource
   readonly #sources = new Map<number, RibSource>()
@@ -59,7 +61,9 @@ export class Rib {
     this.#nowSeconds = options.nowSeconds
     this.nextHops = new NextHopTable(options.seed)
     this.store = new AttributeStore(this.nextHops, options, options.seed)
+    this.intake = new IntakeEdits(this.store)
     this.store.onFree((id) => {
+      this.intake.forget(id)
       for (const policy of this.#policies.values()) policy.forget(id)
       for (const filter of this.#filters.values()) filter.forget(id)
     })
@@ -74,6 +78,7 @@ export class Rib {
       addPathReceive: 0,
       weight: LOCAL_WEIGHT,
       allowOwnAs: 0,
+      intake: PLAIN_INTAKE,
       importPolicy: null,
     })
     this.#sources.set(0, this.local)

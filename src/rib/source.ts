@@ -6,6 +6,7 @@ import type { Role } from '../bgp/capabilities/offer.js'
 import { FAMILY_COUNT } from '../net/family.js'
 import type { AttributeRules } from './attribute-rules.js'
 import { SetHolder } from './attribute-set.js'
+import type { IntakeRules } from './intake.js'
 import type { CompiledPolicy, PolicySource } from './policy-types.js'
 
 export const SourceKind = Object.freeze({ LOCAL: 0, EBGP: 1, CLIENT: 2, NON_CLIENT: 3 } as const)
@@ -27,6 +28,8 @@ export interface SourceOptions {
   readonly addPathReceive: number
   readonly weight: number
   readonly allowOwnAs: number
+  /** What happens to its routes beside the import policy. */
+  readonly intake: IntakeRules
   /** null: everything is accepted; 'none': nothing, an external peer without policy (RFC 8212). */
   readonly importPolicy: CompiledPolicy | 'none' | null
   /** Absent: whatever RFC 7606 lets pass. */

@@ -3,11 +3,13 @@ import { encodeSegments } from '../../src/bgp/attributes/as-path.js'
 import { NO_ATTRIBUTES } from '../../src/bgp/attributes/decode.js'
 import type { PathAttributes } from '../../src/bgp/attributes/path-attributes.js'
 import { FAMILIES, Family } from '../../src/net/family.js'
+import { PLAIN_AS_PATH } from '../../src/reflector/as-path-rules.js'
 import type { ExporterOptions } from '../../src/reflector/exporter.js'
 import type { Member, MemberLink } from '../../src/reflector/member.js'
 import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
 import type { GroupLimits, UpdateGroup } from '../../src/reflector/update-group.js'
 import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
+import { PLAIN_INTAKE } from '../../src/rib/intake.js'
 import { Rib } from '../../src/rib/rib.js'
 import { type RibSource, SourceKind, type SourceOptions } from '../../src/rib/source.js'
 import { Receiver } from '../support/update-bytes.js'
@@ -47,6 +49,9 @@ export function exporterOptions(given: Partial<ExporterOptions> = {}): ExporterO
     nextHopSelf: false,
     nextHopKeep: false,
     sendCommunities: true,
+    asPath: PLAIN_AS_PATH,
+    routeServerClient: false,
+    gracefulShutdown: false,
     exportPolicy: null,
     ...given,
   }
@@ -138,6 +143,7 @@ export class GroupWorld {
       addPathReceive: 0,
       weight: 0,
       allowOwnAs: 0,
+      intake: PLAIN_INTAKE,
       importPolicy: null,
       extendedNextHop: options.extendedNextHop,
       ...(options.role === null ? {} : { role: options.role }),

@@ -30,6 +30,14 @@ const OTHER: { readonly [Option in keyof Required<ExporterOptions>]: readonly Ex
   nextHopSelf: [true],
   nextHopKeep: [true],
   sendCommunities: [false],
+  asPath: [
+    { innerAsn: 64512, peerAsn: 0, override: false, removePrivate: false },
+    { innerAsn: 0, peerAsn: 64512, override: true, removePrivate: false },
+    { innerAsn: 0, peerAsn: 64513, override: true, removePrivate: false },
+    { innerAsn: 0, peerAsn: 64512, override: false, removePrivate: true },
+  ],
+  routeServerClient: [true],
+  gracefulShutdown: [true],
   exportPolicy: ['none', first, policy([{}, 'accept'])],
 }
 

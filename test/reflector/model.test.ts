@@ -1,7 +1,7 @@
 /**
  * The model test of the update groups: random announcements, withdrawals, losses, returns, route refreshes, stalls of sockets and changes of group for peers
- * of three kinds and two families; own routes, 2-octet peers, export policies that read prefix and source, two message limits, ADD-PATH in either direction
- * with all paths or the best two. After every quiet point the decoded stream of each peer equals a naive Adj-RIB-Out of its own.
+ * of three kinds and two families; clients of a route server; own routes, 2-octet peers, export policies that read prefix and source, two message limits, ADD-PATH
+ * in either direction with all paths or the best two. After every quiet point the decoded stream of each peer equals a naive Adj-RIB-Out of its own.
  */
 import t from 'tap'
 import { encodeSegments } from '../../src/bgp/attributes/as-path.js'
@@ -10,11 +10,13 @@ import type { PathAttributes } from '../../src/bgp/attributes/path-attributes.js
 import { words } from '../../src/daemon/own-routes.js'
 import { FAMILIES, Family } from '../../src/net/family.js'
 import { parsePrefix } from '../../src/net/prefix.js'
+import { PLAIN_AS_PATH } from '../../src/reflector/as-path-rules.js'
 import type { ExporterOptions } from '../../src/reflector/exporter.js'
 import type { MemberLink } from '../../src/reflector/member.js'
 import type { ExportRules } from '../../src/reflector/reflect.js'
 import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
 import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
+import { PLAIN_INTAKE } from '../../src/rib/intake.js'
 import { Rib } from '../../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../../src/rib/source.js'
 import { policy, prefixMatch } from '../rib/given.js'
@@ -96,7 +98,9 @@ class World {
       routes: new Map(),
     }
     for (let number = 1; number <= PEERS; number++) {
-      const kind = [SourceKind.CLIENT, SourceKind.CLIENT, SourceKind.NON_CLIENT, SourceKind.EBGP][number % 4]!
+      const kind = isRouteServerClient(number)
+        ? SourceKind.EBGP
+        : [SourceKind.CLIENT, SourceKind.CLIENT, SourceKind.NON_CLIENT, SourceKind.EBGP][number % 4]!
       this.peers.push({
         number,
         kind,
@@ -126,6 +130,9 @@ class World {
       nextHopKeep: false,
       sendCommunities: true,
       role: null,
+      asPath: PLAIN_AS_PATH,
+      routeServerClient: isRouteServerClient(peer.number),
+      gracefulShutdown: false,
     }
   }
 
@@ -160,6 +167,7 @@ class World {
       addPathReceive,
       weight: 0,
       allowOwnAs: 0,
+      intake: PLAIN_INTAKE,
       importPolicy: null,
     })
     const own = mark(peer.source.index)
@@ -351,7 +359,11 @@ function mark(number: number): string {
   return `fde8${number.toString(16).padStart(4, '0')}`
 }
 
-const PEERS = 22
+const PEERS = 27
+
+function isRouteServerClient(number: number): boolean {
+  return number > 22
+}
 
 /** Two of the peers speak with 2-octet ASNs, two take long messages; those from 15 on use ADD-PATH. */
 function variant(number: number): Variant {
@@ -384,7 +396,7 @@ const ADD_PATH: Readonly<Record<number, Pick<Variant, 'sendPaths' | 'addPathRece
 }
 
 function hasPolicy(number: number): boolean {
-  return number === 8 || number === 11 || number === 12 || number === 13 || number === 22
+  return [8, 11, 12, 13, 22, 24, 25].includes(number)
 }
 
 const EXPORT_POLICY = policy(
@@ -452,6 +464,7 @@ function differences(world: World, peer: Peer, ranking: ReadonlyMap<string, read
       as4,
       maxMessageOctets,
       sendPaths: sendPaths[family]!,
+      routeServer: isRouteServerClient(peer.number),
       accepts: hasPolicy(peer.number) ? accepts : () => true,
     }),
   )

@@ -8,6 +8,7 @@ import { FAMILIES, type Family } from '../../src/net/family.js'
 import { parsePrefix } from '../../src/net/prefix.js'
 import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
 import type { AttributeSet } from '../../src/rib/attribute-set.js'
+import { PLAIN_INTAKE } from '../../src/rib/intake.js'
 import { PathState } from '../../src/rib/path-state.js'
 import { compilePolicy } from '../../src/rib/policy.js'
 import type { CompiledPolicy } from '../../src/rib/policy-types.js'
@@ -105,6 +106,7 @@ export class RibWorld {
       addPathReceive: 0,
       weight: 0,
       allowOwnAs: 0,
+      intake: PLAIN_INTAKE,
       importPolicy: null,
       ...given,
     })

@@ -1,14 +1,17 @@
 /**
  * A session with RIB and update groups in memory, in virtual time: what a fixture does to the session, to the tables, and to a client downstream.
  */
+
 import { NO_OFFER } from '../../src/bgp/capabilities/offer.js'
 import { Session } from '../../src/bgp/session.js'
 import { newPeerCounters } from '../../src/bgp/session-types.js'
 import { prefixText } from '../../src/daemon/fib-feed.js'
 import { FAMILIES, type Family, familyByName } from '../../src/net/family.js'
+import { PLAIN_AS_PATH } from '../../src/reflector/as-path-rules.js'
 import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
 import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
 import type { AttributeRules } from '../../src/rib/attribute-rules.js'
+import { PLAIN_INTAKE } from '../../src/rib/intake.js'
 import { Rib } from '../../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../../src/rib/source.js'
 import { Receiver } from '../support/update-bytes.js'
@@ -96,6 +99,9 @@ class LiveWorld {
           nextHopSelf: false,
           nextHopKeep: false,
           sendCommunities: true,
+          asPath: PLAIN_AS_PATH,
+          routeServerClient: false,
+          gracefulShutdown: false,
           exportPolicy: null,
         },
         {
@@ -223,6 +229,7 @@ class LiveWorld {
       as4,
       weight: 0,
       allowOwnAs: 0,
+      intake: PLAIN_INTAKE,
       importPolicy: null,
       addPathReceive,
       attributeRules: RULES,

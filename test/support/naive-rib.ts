@@ -30,6 +30,8 @@ export interface NaiveExport {
   readonly accepts: (source: NaivePeer, route: string) => boolean
   /** ADD-PATH: at most so many paths; 0 without it. */
   readonly sendPaths: number
+  /** RFC 7947 §2.3: the best of the paths that the target may hear. */
+  readonly routeServer?: boolean
 }
 
 const EVERYTHING: NaiveExport = { as4: true, maxMessageOctets: 4096, accepts: () => true, sendPaths: 0 }
@@ -128,11 +130,12 @@ export function naiveAdjRibOut(
     const family = route.startsWith('0 ') ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
     const exported = exportedOf(family)
     const sent: { readonly peer: NaivePeer; readonly text: string }[] = []
-    for (const path of exported.sendPaths === 0 ? ranked.slice(0, 1) : ranked) {
+    for (const path of exported.sendPaths === 0 && !exported.routeServer ? ranked.slice(0, 1) : ranked) {
       const text = encoded(path, route, family, target, rulesOf(family), exported)
       if (text !== null) sent.push({ peer: path.peer, text })
     }
-    const texts = sent
+    const mayHear = exported.routeServer ? sent.filter(({ peer }) => peer !== target) : sent
+    const texts = mayHear
       .slice(0, exported.sendPaths === 0 ? 1 : exported.sendPaths)
       .filter(({ peer }) => peer !== target)
       .map(({ text }) => text)
