@@ -4,7 +4,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import type { FamilyName } from '../net/family.js'
-import { type AnnounceRequest, ApiError, type RibQuery } from './types.js'
+import { type AnnounceRequest, ApiError, type DownRequest, type RibQuery } from './types.js'
 
 /** RFC 9003: at most 255 octets of UTF-8. */
 const MAX_SHUTDOWN_TEXT_OCTETS = 255
@@ -32,6 +32,8 @@ const downBody = z.strictObject({
       `is longer than ${MAX_SHUTDOWN_TEXT_OCTETS} octets`,
     )
     .optional(),
+  graceful: z.boolean().optional(),
+  waitSeconds: z.number().int().min(1).max(3600).optional(),
 })
 const emptyBody = z.strictObject({})
 
@@ -42,8 +44,11 @@ export function parseAnnounce(body: unknown): AnnounceRequest {
 export function parseWithdraw(body: unknown): string {
   return check(withdrawBody, body).prefix
 }
-export function parseDown(body: unknown): string | undefined {
-  return check(downBody, body ?? {}).text
+export function parseDown(body: unknown): DownRequest {
+  const request = check(downBody, body ?? {})
+  if (request.waitSeconds !== undefined && request.graceful !== true)
+    throw new ApiError(400, 'waitSeconds goes only with graceful')
+  return request as DownRequest
 }
 export function parseNothing(body: unknown): void {
   check(emptyBody, body ?? {})

@@ -249,13 +249,19 @@ export interface AnnounceRequest {
   readonly communities?: readonly string[]
   readonly blackhole?: boolean
 }
+export interface DownRequest {
+  /** Goes out as the shutdown communication (RFC 9003). */
+  readonly text?: string
+  /** Routes are moved away first (RFC 8326), for waitSeconds (30 without). */
+  readonly graceful?: boolean
+  readonly waitSeconds?: number
+}
 export type ReloadResult =
   | { readonly ok: true; readonly diff: ConfigDiff; readonly applied: boolean }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
 export interface Actions {
   neighborUp(peer: string): string
-  /** `text` goes out as the shutdown communication (RFC 9003). */
-  neighborDown(peer: string, text?: string): string
+  neighborDown(peer: string, request: DownRequest): string
   neighborClear(peer: string): string
   neighborRefresh(peer: string): string
   announce(request: AnnounceRequest): string

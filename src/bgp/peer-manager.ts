@@ -146,7 +146,7 @@ export class PeerManager {
 
   /** The number of peers that it was said to. */
   up(nameOrAddress: string): number {
-    return this.#tell(nameOrAddress, (peer) => peer.up())
+    return this.#tell(nameOrAddress, (peer) => peer.up()) || this.#forgive(nameOrAddress)
   }
 
   down(nameOrAddress: string, text = ''): number {
@@ -159,7 +159,18 @@ export class PeerManager {
   }
 
   clear(nameOrAddress: string): number {
-    return this.#tell(nameOrAddress, (peer) => peer.clear())
+    return this.#tell(nameOrAddress, (peer) => peer.clear()) || this.#forgive(nameOrAddress)
+  }
+
+  /** A peer of a range that has to wait has no object; its address, or its name as it was. */
+  #forgive(nameOrAddress: string): number {
+    for (const address of this.#penalties.keys()) {
+      const range = this.#ranges.find(address)
+      if (address !== nameOrAddress && `${range?.name}-${address}` !== nameOrAddress) continue
+      this.#penalties.delete(address)
+      return 1
+    }
+    return 0
   }
 
   /** Cease 6/2 to all; resolves when the sockets and listeners are closed. */

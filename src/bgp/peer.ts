@@ -84,6 +84,8 @@ export class Peer implements Wakeable {
   #localAsn: number
   /** With dualAsn: the peer refused one of both AS numbers, and neither was taken since. */
   #asnRefused = false
+  /** The back-off under way was begun by maxPrefix. */
+  #overMaxPrefix = false
   /** When the neighbour is shut down after its routes have moved (RFC 8326); NEVER: it stays. */
   #drainedAtMs = NEVER
   #drainText = ''
@@ -157,6 +159,11 @@ export class Peer implements Wakeable {
   /** The AS that the peer takes us for; with dualAsn the one that it took last. */
   get localAsn(): number {
     return this.#connections.current?.session.localAsn ?? this.#localAsn
+  }
+
+  /** Held down because it sent more prefixes than maxPrefix allows. */
+  get waitsForMaxPrefix(): boolean {
+    return this.#overMaxPrefix && this.#now() < this.#backoff.untilMs
   }
 
   /** The neighbour is about to be shut down: routes are moved away from it. */
@@ -496,6 +503,7 @@ export class Peer implements Wakeable {
     }
     const otherAsn = this.#takesOtherAsn(connection, reason)
     if (!otherAsn && isProtocolError(reason)) {
+      this.#overMaxPrefix = reason.kind === 'max-prefix'
       const restartMs = reason.kind === 'max-prefix' ? (this.#config.maxPrefix?.restartMs ?? null) : null
       this.#backoff.failed(nowMs, this.#context.random, restartMs)
     } else if (wasCurrent && this.#config.damping && !isOurDoing(reason)) {

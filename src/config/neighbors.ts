@@ -200,6 +200,22 @@ function checkRole(neighbor: NeighborConfig, { at }: MergedKeys, { isReflector, 
       at(neighbor.dualAsn ? 'dualAsn' : 'localAsnMode'),
       'localAsnMode and dualAsn need a localAsn other than asn (RFC 7705)',
     )
+  if (neighbor.dualAsn && neighbor.range !== null)
+    report.problem(
+      at('dualAsn'),
+      'dualAsn needs an address: which AS a neighbour of a range takes us for would be forgotten between its connections',
+    )
+  if (neighbor.dualAsn && neighbor.asn !== 0 && (neighbor.asn === asn || neighbor.asn === neighbor.localAsn))
+    report.problem(
+      at('dualAsn'),
+      `dualAsn is for external neighbours: ${neighbor.name} is in AS ${neighbor.asn}, one of our two; set localAsn alone to the AS that it takes us for (RFC 7705 §4.2)`,
+    )
+  for (const key of ['nextHopSelf', 'asOverride', 'removePrivateAs'] as const)
+    if (neighbor.routeServerClient && neighbor[key])
+      report.problem(
+        at(key),
+        `${key} does not go with routeServerClient: a route server leaves NEXT_HOP and AS_PATH (RFC 7947 §2.2)`,
+      )
   if (neighbor.nextHopSelf && neighbor.nextHopKeep) {
     report.problem(at('nextHopKeep'), 'nextHopSelf and nextHopKeep exclude each other; keep one of them')
   }

@@ -138,11 +138,11 @@ export interface NeighborConfig {
    * what is sent; `no-prepend` that on what is sent only.
    */
   readonly localAsnMode: 'replace' | 'prepend' | 'no-prepend'
-  /** The peer may take us for localAsn or for our own AS. */
+  /** The peer may take us for localAsn or for our own AS: when it refuses the one with 2/2 Bad Peer AS, the other one is tried. */
   readonly dualAsn: boolean
   /** The peer's AS in a path is replaced by ours on the way out. */
   readonly asOverride: boolean
-  /** Private AS numbers in front of a path are taken off on the way out. */
+  /** Private AS numbers (RFC 6996) are taken off on the way out, wherever they stand in the path; the peer's own one stays. */
   readonly removePrivateAs: boolean
   /** Attribute types, ascending. */
   readonly discardAttributes: readonly number[]
@@ -155,7 +155,7 @@ export interface NeighborConfig {
   readonly maxCommunities: number
   /** Distinct attribute sets that the peer may make us hold, one more for each 512 octets of a set; more end the session (Cease 6/8). */
   readonly maxAttributeSets: number
-  /** Everything is sent with GRACEFUL_SHUTDOWN (RFC 8326 §4). */
+  /** Everything is sent with GRACEFUL_SHUTDOWN, and what is received is the last choice (RFC 8326 §4). */
   readonly gracefulShutdown: boolean
   /** GRACEFUL_SHUTDOWN from an external peer means LOCAL_PREF 0. */
   readonly honorGracefulShutdown: boolean

@@ -1,5 +1,6 @@
 /** What operators may do over the API's unix socket. */
 import { type Actions, type AnnounceRequest, ApiError, type ReloadResult } from '../api/types.js'
+import type { Peer } from '../bgp/peer.js'
 import type { PeerManager } from '../bgp/peer-manager.js'
 import type { StaticOriginate } from '../config/types.js'
 import { formatAddress, parseAddress } from '../net/address.js'
@@ -12,10 +13,13 @@ export interface ActionContext {
   readonly manager: PeerManager
   readonly own: OwnRoutes
   readonly changed: () => void
+  /** Routes move away from these peers, or come back. */
+  readonly moved: (peers: readonly Peer[]) => void
   readonly reload: (dryRun: boolean) => Promise<ReloadResult>
 }
 
-export function createActions({ manager, own, changed, reload }: ActionContext): Actions {
+export function createActions({ manager, own, changed, moved: move, reload }: ActionContext): Actions {
+  const moved = (target: string): void => move(manager.find(target))
   const tell = (target: string, count: number, result: string): string => {
     if (count === 0) throw noPeer(target)
     return count === 1 ? result : `${result} (${count} peers)`
@@ -25,9 +29,19 @@ export function createActions({ manager, own, changed, reload }: ActionContext):
       ? new ApiError(409, `range ${target} has no peers now; to keep it shut, set shutdown on it and reload`)
       : noSuchNeighbor(target)
   return {
-    neighborUp: (peer) => tell(peer, manager.up(peer), `neighbor ${peer} is brought up`),
-    neighborDown: (peer, text) =>
-      tell(peer, manager.down(peer, text), `neighbor ${peer} is down until 'neighbor ${peer} up' or a restart`),
+    neighborUp: (peer) => {
+      const result = tell(peer, manager.up(peer), `neighbor ${peer} is brought up`)
+      moved(peer)
+      return result
+    },
+    neighborDown: (peer, { text, graceful, waitSeconds = DRAIN_SECONDS }) => {
+      const until = `until 'neighbor ${peer} up' or a restart`
+      if (graceful !== true) return tell(peer, manager.down(peer, text), `neighbor ${peer} is down ${until}`)
+      const result = `routes move away from neighbor ${peer} (RFC 8326); it is down in ${waitSeconds} s, ${until}`
+      const told = tell(peer, manager.drain(peer, text ?? '', waitSeconds * 1000), result)
+      moved(peer)
+      return told
+    },
     neighborClear: (peer) => tell(peer, manager.clear(peer), `session of neighbor ${peer} is cleared`),
     neighborRefresh: (peer) => {
       const peers = manager.find(peer)
@@ -62,6 +76,9 @@ export function createActions({ manager, own, changed, reload }: ActionContext):
     reload,
   }
 }
+
+/** Of `neighbor X down --graceful`: a few rounds of BGP in a large network. */
+const DRAIN_SECONDS = 30
 
 function originateRule(request: AnnounceRequest): StaticOriginate {
   const prefix = checked(() => parsePrefix(request.prefix))

@@ -99,6 +99,7 @@ export class Speaker {
       manager: this.#manager,
       own: this.#own,
       changed: () => this.#engine.schedule(),
+      moved: (peers) => this.#routes.judgeAgain(new Set(peers.flatMap((peer) => this.#routes.reconfigure(peer) ?? []))),
       reload: (dryRun) => this.reload(dryRun),
     })
     const { socket, http } = this.#config.api

@@ -107,7 +107,7 @@ export class PeerViews {
       updateErrors: peer.counters.updateErrors,
       port: neighbor.port,
       localAddress: peer.localAddress,
-      localAsn: neighbor.localAsn,
+      localAsn: peer.localAsn,
       type: kind === SourceKind.EBGP ? 'ebgp' : kind === SourceKind.CLIENT ? 'ibgp-client' : 'ibgp',
       routerId: negotiated === null ? null : formatIpv4(negotiated.peerBgpId),
       families: neighbor.families.map((family) => familyRow(family).name),
@@ -188,10 +188,12 @@ function sentTo(counts: Counts, group: number, source: number): number {
 
 function stateText(peer: Peer): string {
   if (peer.adminDown) return 'Idle(Admin)'
+  if (peer.state === 'Idle' && peer.waitsForMaxPrefix) return 'Idle(PfxCt)'
   const { config } = peer
   if (peer.state === 'Idle' && peer.isDamped) return 'Idle(Damped)'
   if (peer.state === 'Established' && config.ebgp && config.importPolicy === null && config.exportPolicy === null)
     return 'Established(Policy)'
+  if (peer.state === 'Established' && (peer.isDraining || config.gracefulShutdown)) return 'Established(GShut)'
   return peer.state
 }
 

@@ -8,16 +8,20 @@ t.test('neighbor X up, down, clear, refresh', async (t) => {
   const run = (...args: string[]) => nodebgp([...args, '--socket', given.socket])
   t.same(await run('neighbor', 'tor-a', 'down', 'new line card'), { code: 0, out: 'down done\n', err: '' })
   await run('neighbor', 'tor-a', 'down')
+  await run('neighbor', 'tor-a', 'down', 'bye', '--graceful', '--wait', '1m30s')
   await run('neighbor', '192.168.0.0/16', 'up')
   await run('neighbor', 'fe80::1%eth0', 'clear')
   t.same(JSON.parse((await run('neighbor', 'tor-a', 'refresh', '--json')).out), { result: 'refresh done' })
   t.same(given.calls, [
-    ['down', 'tor-a', 'new line card'],
-    ['down', 'tor-a', undefined],
+    ['down', 'tor-a', { text: 'new line card' }],
+    ['down', 'tor-a', {}],
+    ['down', 'tor-a', { text: 'bye', graceful: true, waitSeconds: 90 }],
     ['up', '192.168.0.0/16'],
     ['clear', 'fe80::1%eth0'],
     ['refresh', 'tor-a'],
   ])
+  t.match(await run('neighbor', 'tor-a', 'up', '--graceful'), { code: 2, err: /only with down/ })
+  t.match(await run('neighbor', 'tor-a', 'down', '--graceful', '--wait', '2d'), { code: 2, err: /from 1s to 1h/ })
   t.match(await run('neighbor', 'nobody', 'up'), { code: 1, out: '', err: /nobody/ })
 })
 
