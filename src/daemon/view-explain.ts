@@ -101,6 +101,12 @@ function whoHears(context: ViewContext, views: PathViews, family: Family, prefix
       const { paths: sent, refusal } = pathsTo(context, views, member.group, family, prefix, live.source.index)
       if (sent === '') notTo.push({ ...where, reason: refusal })
       else to.push({ ...where, note: `${sent}${isPending(member) ? '; being sent' : ''}` })
+    } else if (member.group.exporter.options.routeServerClient) {
+      const heard = member.group.sentTo(prefix, live.source.index)[0]
+      const other = heard !== undefined && heard.source !== paths.source[best]
+      const note = other ? `hears the path of ${rib.source(heard.source)?.options.name}` : ''
+      if (heard === undefined) notTo.push({ ...where, reason: 'no path that this client of the route server may hear' })
+      else to.push({ ...where, note: isPending(member) ? 'being sent' : note })
     } else if (paths.source[best] === live.source.index) {
       notTo.push({ ...where, reason: 'the winner is its own route' })
     } else {

@@ -380,3 +380,19 @@ t.test('the example file parses and names every key of the contract', async (t) 
     if (later.some((key) => line.includes(`# ${key}:`))) t.match(line, /Later/, 'later ones are marked')
   }
 })
+
+t.test('AS migration and route servers: what does not go together', async (t) => {
+  const messages = (keys: string): string[] =>
+    problemsOf(sound(`listen: ['0.0.0.0']\nneighbors: [{ ${keys} }]`)).map(({ path, message }) => `${path}: ${message}`)
+  t.match(messages('address: 10.0.0.2, asn: 64513, dualAsn: true'), [/dualAsn: .*need a localAsn other than asn/])
+  t.match(messages('range: 10.0.0.0/24, asn: 64513, localAsn: 64999, dualAsn: true'), [/dualAsn needs an address/])
+  t.match(messages('address: 10.0.0.2, asn: 64999, localAsn: 64999, dualAsn: true'), [
+    /dualAsn is for external neighbours: .* set localAsn alone/,
+  ])
+  t.match(messages('address: 10.0.0.2, asn: 64512, localAsn: 64999, dualAsn: true'), [/one of our two/])
+  const client = 'address: 10.0.0.2, asn: 64513, routeServerClient: true'
+  for (const key of ['nextHopSelf', 'asOverride', 'removePrivateAs'])
+    t.match(messages(`${client}, ${key}: true`), [new RegExp(`${key} does not go with routeServerClient`)])
+  t.same(messages(client), [])
+  t.same(messages('address: 10.0.0.2, asn: 64513, localAsn: 64999, localAsnMode: prepend, dualAsn: true'), [])
+})

@@ -28,11 +28,11 @@ t.test('graceful shutdown: both ends move away before the session goes, and up c
   t.teardown(() => given.stop())
   const a = await given.node(
     '127.3.1.1',
-    `originate: [{ prefix: 10.1.0.0/16 }]\n${peer('127.3.1.1', 'b', '127.3.1.2', 64513, `passive: true, ${BOTH}`)}`,
+    `originate: [{ prefix: 10.1.0.0/16, nextHop: 203.0.113.1 }]\n${peer('127.3.1.1', 'b', '127.3.1.2', 64513, `passive: true, ${BOTH}`)}`,
   )
   const b = await given.node(
     '127.3.1.2',
-    `asn: 64513\noriginate: [{ prefix: 10.2.0.0/16 }]\n${peer('127.3.1.2', 'a', '127.3.1.1', 64512, BOTH)}`,
+    `asn: 64513\noriginate: [{ prefix: 10.2.0.0/16, nextHop: 203.0.113.2 }]\n${peer('127.3.1.2', 'a', '127.3.1.1', 64512, BOTH)}`,
   )
   await a.winners('10.1.0.0/16', '10.2.0.0/16')
   await b.winners('10.1.0.0/16', '10.2.0.0/16')
@@ -65,7 +65,9 @@ t.test('graceful shutdown: both ends move away before the session goes, and up c
   t.match(await a.post('/v1/neighbor/b/up'), { status: 200 })
   await b.loaded('a')
   const gone = peer(a, 'b', '127.3.1.2', 64513, `passive: true, ${BOTH}, gracefulShutdown: true`)
-  t.match(await a.reload(`originate: [{ prefix: 10.1.0.0/16 }]\n${gone}`), { value: { diff: { neighborsReset: [] } } })
+  t.match(await a.reload(`originate: [{ prefix: 10.1.0.0/16, nextHop: 203.0.113.1 }]\n${gone}`), {
+    value: { diff: { neighborsReset: [] } },
+  })
   await localPref(b, '10.1.0.0/16', 0)
   await localPref(a, '10.2.0.0/16', 0)
   t.match(await a.post('/v1/neighbor/b/down', { waitSeconds: 5 }), { status: 400 })
@@ -77,7 +79,7 @@ t.test('dualAsn: the AS that the neighbour takes is found, shown and used', asyn
   const dual = `localAsn: 64999, dualAsn: true, localAsnMode: no-prepend, ${BOTH}`
   const a = await given.node(
     '127.3.2.1',
-    `originate: [{ prefix: 10.1.0.0/16 }]\n${peer('127.3.2.1', 'b', '127.3.2.2', 64513, dual)}`,
+    `originate: [{ prefix: 10.1.0.0/16, nextHop: 203.0.113.1 }]\n${peer('127.3.2.1', 'b', '127.3.2.2', 64513, dual)}`,
   )
   const known = (asn: number): string =>
     `asn: 64513\n${peer('127.3.2.2', 'a', '127.3.2.1', asn, `passive: true, ${BOTH}`)}`
@@ -93,11 +95,11 @@ t.test('RFC 8212: a policy on one side only, and what a reload makes of it', asy
   const given = new Given()
   t.teardown(() => given.stop())
   const ofA = (policies: string): string =>
-    `originate: [{ prefix: 10.1.0.0/16 }]\n${peer('127.3.3.1', 'b', '127.3.3.2', 64513, `passive: true${policies}`)}`
+    `originate: [{ prefix: 10.1.0.0/16, nextHop: 203.0.113.1 }]\n${peer('127.3.3.1', 'b', '127.3.3.2', 64513, `passive: true${policies}`)}`
   const a = await given.node('127.3.3.1', ofA(', import: accept-all'))
   const b = await given.node(
     '127.3.3.2',
-    `asn: 64513\noriginate: [{ prefix: 10.2.0.0/16 }]\n${peer('127.3.3.2', 'a', '127.3.3.1', 64512, BOTH)}`,
+    `asn: 64513\noriginate: [{ prefix: 10.2.0.0/16, nextHop: 203.0.113.2 }]\n${peer('127.3.3.2', 'a', '127.3.3.1', 64512, BOTH)}`,
   )
   await a.winners('10.1.0.0/16', '10.2.0.0/16')
   await b.loaded('a')
@@ -126,7 +128,7 @@ t.test('an export policy that adds NO_EXPORT: the route goes out with it (RFC 19
   const policies = 'policies: { marked: [{ set: { communities: { add: [no-export] } }, action: accept }] }'
   await given.node(
     '127.3.4.1',
-    `${policies}\noriginate: [{ prefix: 10.1.0.0/16 }]\n${peer('127.3.4.1', 'b', '127.3.4.2', 64513, 'passive: true, import: accept-all, export: marked')}`,
+    `${policies}\noriginate: [{ prefix: 10.1.0.0/16, nextHop: 203.0.113.1 }]\n${peer('127.3.4.1', 'b', '127.3.4.2', 64513, 'passive: true, import: accept-all, export: marked')}`,
   )
   const b = await given.node('127.3.4.2', `asn: 64513\n${peer('127.3.4.2', 'a', '127.3.4.1', 64512, BOTH)}`)
   const [row] = await b.winners('10.1.0.0/16')
@@ -140,7 +142,7 @@ t.test('maxPrefix: Idle(PfxCt) until restart is over, up or clear', async (t) =>
   const a = await given.node('127.3.5.1', peer('127.3.5.1', 'b', '127.3.5.2', 64513, `passive: true, ${limit}`))
   const ofB = (prefixes: string): string =>
     `asn: 64513\noriginate: [${prefixes}]\n${peer('127.3.5.2', 'a', '127.3.5.1', 64512, BOTH)}`
-  const two = '{ prefix: 10.1.0.0/16 }, { prefix: 10.2.0.0/16 }'
+  const two = '{ prefix: 10.1.0.0/16, nextHop: 203.0.113.1 }, { prefix: 10.2.0.0/16, nextHop: 203.0.113.1 }'
   const b = await given.node('127.3.5.2', ofB(two))
   const stopped = (): Promise<unknown> =>
     until(
