@@ -383,7 +383,9 @@ t.test('the example file parses and names every key of the contract', async (t) 
 
 t.test('AS migration and route servers: what does not go together', async (t) => {
   const messages = (keys: string): string[] =>
-    problemsOf(sound(`listen: [{ address: 0.0.0.0, port: 179 }]\nneighbors: [{ ${keys} }]`)).map(({ path, message }) => `${path}: ${message}`)
+    problemsOf(sound(`listen: [{ address: 0.0.0.0, port: 179 }]\nneighbors: [{ ${keys} }]`)).map(
+      ({ path, message }) => `${path}: ${message}`,
+    )
   t.match(messages('address: 10.0.0.2, asn: 64513, dualAsn: true'), [/dualAsn: .*need a localAsn other than asn/])
   t.match(messages('range: 10.0.0.0/24, asn: 64513, localAsn: 64999, dualAsn: true'), [/dualAsn needs an address/])
   t.match(messages('address: 10.0.0.2, asn: 64999, localAsn: 64999, dualAsn: true'), [
