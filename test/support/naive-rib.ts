@@ -71,8 +71,14 @@ function key({ peer, attributes }: NaiveWinner, med: boolean): number[] {
   ]
 }
 
+/** The winner of one route of peers without ADD-PATH. */
 export function naiveWinner(peers: readonly NaivePeer[], route: string, speaker: NaiveSpeaker): NaiveWinner | null {
-  return best(candidatesOf(peers, speaker).get(route) ?? [])
+  const candidates: NaiveWinner[] = []
+  for (const peer of peers) {
+    const attributes = peer.routes.get(route)
+    if (attributes !== undefined && usable(peer, attributes, speaker)) candidates.push({ peer, attributes, pathId: 0 })
+  }
+  return best(candidates)
 }
 
 function best(candidates: readonly NaiveWinner[]): NaiveWinner | null {
