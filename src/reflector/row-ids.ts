@@ -1,7 +1,7 @@
 /**
  * What the rows of a group's table stand for. Prefix ids, each with the winner of its prefix; with ADD-PATH path ids, each with that path, and the id is the
  * identifier on the wire (RFC 7911 §3: ours to choose, the same for a path as long as we announce it). Whoever names a row retains it, so that its id is not
- * reused meanwhile (docs/adr/0014-path-ids.md).
+ * reused meanwhile (docs/adr/0011-path-ids.md).
  */
 import type { PathTable } from '../rib/path-table.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
