@@ -68,8 +68,10 @@ export class PathViews {
       }
       const group = live.members.find((member) => member.group.family === family)?.group
       if (group === undefined) continue
+      const rows = [...group.sentTo(prefix, live.source.index)]
+      if (rows.length > 1) putFirst(rows, this.winnerOf(family, prefix))
       // As in rib(): all rows of a prefix before the first is handed out.
-      for (const sent of group.sentTo(prefix, live.source.index).map((one) => this.#sent(family, prefix, group, one))) {
+      for (const sent of rows.map((one) => this.#sent(family, prefix, group, one))) {
         yield sent
         if (--left <= 0) return
       }
@@ -253,6 +255,11 @@ export class PathViews {
       throw new ApiError(409, `neighbor ${name} is not Established (${peer.state}): it has no routes`)
     return live
   }
+}
+
+function putFirst(rows: { readonly row: number }[], path: number): void {
+  const at = rows.findIndex(({ row }) => row === path)
+  if (at > 0) rows.unshift(...rows.splice(at, 1))
 }
 
 export function noSuchNeighbor(name: string): ApiError {

@@ -48,7 +48,11 @@ t.test('all paths to a client that takes them, the winner to one that does not',
   const sent = await rr.adjOut('n4')
   const key = ({ nextHop, pathId }: (typeof sent)[number]): string => `${nextHop} ${pathId}`
   t.same(received.map(key).sort(), sent.map(key).sort(), 'the identifiers that were sent')
-  t.same(sent.map(({ best, from }) => `${from} ${best}`).sort(), ['n2 true', 'n3 false'])
+  t.same(
+    sent.map(({ best, from }) => `${from} ${best}`),
+    ['n2 true', 'n3 false'],
+    'the winner first',
+  )
   t.equal((await all.rib()).filter(({ multipath }) => multipath).length, 2, 'two next hops share the load')
   t.same(
     (await old.adjIn('rr')).map(({ nextHop, pathId }) => [nextHop, pathId]),
@@ -66,7 +70,7 @@ t.test('all paths to a client that takes them, the winner to one that does not',
   const text = formatExplain(await all.explain(ANYCAST), { colour: false })
   for (const { pathId } of sent) t.match(text, `rr (id ${pathId})`)
   const sentTo = (await rr.explain(ANYCAST)).sentTo.find(({ peer }) => peer === 'n4')
-  t.equal(sentTo?.note, sent.map(({ pathId, from }) => `path ${pathId} from ${from}`).join(', '))
+  for (const { pathId, from } of sent) t.match(sentTo?.note, `path ${pathId} from ${from}`)
 
   await b.reload(towards())
   await until(
