@@ -2,6 +2,7 @@
 import { decodePathAttributes } from '../src/bgp/attributes/decode.js'
 import { encodePathAttributes } from '../src/bgp/attributes/encode.js'
 import type { PathAttributes } from '../src/bgp/attributes/path-attributes.js'
+import { decodeLine } from '../src/bgp/decode-json.js'
 import { NotificationError } from '../src/bgp/errors.js'
 import { describeUpdate } from '../src/bgp/message/describe-update.js'
 import { isMartianNextHop } from '../src/rib/next-hop.js'
@@ -26,7 +27,18 @@ export function checkEncoding(attributes: PathAttributes): void {
   if (old.fault !== null) throw new Finding('encode', `for a 2-octet peer it has a fault: ${old.fault.reason}`)
 }
 
-/** As `nodebgp decode --json` prints it. */
+/** Any octets, as `nodebgp decode --json` takes them from a line: the answer is a value, whatever they are. */
+export function checkDecodeLine(bytes: Uint8Array, as4: boolean, ebgp: boolean, addPath: boolean): void {
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+  const addpath = addPath ? ['ipv4-unicast', 'ipv6-unicast'] : []
+  try {
+    checkJson(decodeLine(JSON.stringify({ id: 1, hex, kind: 'stream', as4, ebgp, addpath, extendedMessage: true })))
+  } catch (error) {
+    throw error instanceof Finding ? error : new Finding('show', `decode: ${String(error)}`)
+  }
+}
+
+/** An UPDATE as `nodebgp decode --json` prints it. */
 export function checkDescription(
   message: Uint8Array,
   cls: { readonly as4: boolean; readonly ebgp: boolean; readonly addPath: ReadonlySet<0 | 1> },
@@ -34,7 +46,8 @@ export function checkDescription(
   try {
     checkJson(describeUpdate(message, 0, message.length, cls).value)
   } catch (error) {
-    if (!(error instanceof NotificationError)) throw error
+    if (error instanceof Finding) throw error
+    if (!(error instanceof NotificationError)) throw new Finding('show', `decode: ${String(error)}`)
   }
 }
 

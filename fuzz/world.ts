@@ -25,10 +25,11 @@ import { Finding } from './finding.js'
 import { canonicalOf } from './model.js'
 import { LISTENERS, type Listener, OUR_ASN, ROUTER_ID, SENDERS } from './peers.js'
 import { SenderSession } from './sender.js'
-import { checkEncoding, checkJson } from './set-oracles.js'
+import { checkDecodeLine, checkEncoding, checkJson } from './set-oracles.js'
 import type { Step } from './step.js'
 
-/** How often the oracles look: a turn of the speaker, the tables, and what others were sent. In steps. */
+/** How often the oracles look: `nodebgp decode`, a turn of the speaker, the tables, and what others were sent. In steps. */
+const DECODE = 13
 const TURN = 32
 const TABLES = 128
 const DOWNSTREAM = 512
@@ -103,6 +104,10 @@ export class World {
     session.deliver(bytes, cut)
     this.#counters.messages++
     const steps = ++this.#steps
+    if (steps % DECODE === 0) {
+      const { kind, addPath } = session.sender
+      checkDecodeLine(bytes, session.as4, kind === SourceKind.EBGP, addPath.length > 0)
+    }
     if (steps % TURN === 0) this.#turn()
     if (steps % TABLES === 0) this.#checkTables()
     if (steps % DOWNSTREAM === 0) this.#checkDownstream()
