@@ -31,7 +31,9 @@ export function generateUpdate(random: Random, dialect: Dialect): UpdateTree {
   tree.attributes = generateAttributes(random, dialect, !ipv6 && !mpIpv4)
   if (ipv6) tree.attributes.splice(random.oneIn(4) ? tree.attributes.length : 0, 0, mpReach(random, dialect))
   if (mpIpv4) {
-    const value = concat(Uint8Array.of(0, 1, 1, 4), ipv4(random), Uint8Array.of(0), nlri(random, 0, dialect, 2))
+    const nextHop = random.oneIn(2) ? ipv4(random) : ipv6NextHop(random)
+    const head = Uint8Array.of(0, 1, 1, nextHop.length)
+    const value = concat(head, nextHop, Uint8Array.of(0), nlri(random, 0, dialect, 2))
     tree.attributes.unshift(attribute(0x80, 14, value))
   }
   if ((!ipv6 && !mpIpv4) || random.oneIn(20)) tree.nlri = nlri(random, 0, dialect, 1 + random.below(4))
@@ -240,9 +242,16 @@ function manyPaths(random: Random, count: number): Uint8Array {
 }
 
 function mpReach(random: Random, dialect: Dialect): TreeAttribute {
+  const nextHop = ipv6NextHop(random)
+  const items = nlri(random, 1, dialect, 1 + random.below(3))
+  return attribute(0x80, 14, concat(Uint8Array.of(0, 2, 1, nextHop.length), nextHop, Uint8Array.of(0), items))
+}
+
+/** Global, link-local, both (RFC 2545 §3), and the link-local one behind none. */
+function ipv6NextHop(random: Random): Uint8Array {
   const global = Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 + random.below(4))
   const linkLocal = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 + random.below(4))
-  const nextHop = random.pick([
+  return random.pick([
     global,
     global,
     global,
@@ -250,8 +259,6 @@ function mpReach(random: Random, dialect: Dialect): TreeAttribute {
     linkLocal,
     concat(new Uint8Array(16), linkLocal),
   ])
-  const items = nlri(random, 1, dialect, 1 + random.below(3))
-  return attribute(0x80, 14, concat(Uint8Array.of(0, 2, 1, nextHop.length), nextHop, Uint8Array.of(0), items))
 }
 
 function mpUnreach(random: Random, dialect: Dialect): TreeAttribute {

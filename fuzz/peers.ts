@@ -18,6 +18,8 @@ export interface Sender {
   /** Families whose NLRI carry path identifiers. */
   readonly addPath: readonly Family[]
   readonly extendedMessages: boolean
+  /** IPv4 routes with IPv6 next hops. */
+  readonly extendedNextHop: boolean
   readonly rules: AttributeRules
 }
 
@@ -25,7 +27,12 @@ export interface Sender {
  * What this speaker takes in today. A feature that is switched on is offered by both ends, and the senders that have it use it: this is the one place to
  * change when it arrives.
  */
-export const FEATURES = Object.freeze({ addPath: true, extendedMessages: true, enhancedRefresh: true })
+export const FEATURES = Object.freeze({
+  addPath: true,
+  extendedMessages: true,
+  enhancedRefresh: true,
+  extendedNextHop: true,
+})
 
 /** As they are without any of these keys. */
 const RULES: AttributeRules = {
@@ -36,7 +43,14 @@ const RULES: AttributeRules = {
   discard: [],
   withdraw: [],
 }
-const plain = { as4: true, families: [0, 1] as const, addPath: [], extendedMessages: false, rules: RULES }
+const plain = {
+  as4: true,
+  families: [0, 1] as const,
+  addPath: [],
+  extendedMessages: false,
+  extendedNextHop: false,
+  rules: RULES,
+}
 const WITH_SETS = { ...RULES, allowAsSets: true }
 
 export const SENDERS: readonly Sender[] = Object.freeze([
@@ -53,15 +67,23 @@ export const SENDERS: readonly Sender[] = Object.freeze([
     rules: { ...RULES, maxAsPath: 20, maxCommunities: 30, discard: [7, 99, 255], withdraw: [31, 128] },
   },
   { ...plain, name: 'several', kind: SourceKind.CLIENT, asn: OUR_ASN, addPath: [0, 1] as const },
-  { ...plain, name: 'extended', kind: SourceKind.CLIENT, asn: OUR_ASN, extendedMessages: true },
+  { ...plain, name: 'extended', kind: SourceKind.CLIENT, asn: OUR_ASN, extendedMessages: true, extendedNextHop: true },
 ])
 
 /** Capabilities without which it would not be this sender. */
-export function neededCapabilities({ asn, as4, families, addPath, extendedMessages }: Sender): Uint8Array[] {
+export function neededCapabilities({
+  asn,
+  as4,
+  families,
+  addPath,
+  extendedMessages,
+  extendedNextHop,
+}: Sender): Uint8Array[] {
   const needed = families.map((family) => capability(1, Uint8Array.of(0, family + 1, 0, 1)))
   needed.push(capability(2))
   if (as4) needed.push(capability(65, u32(asn)))
   if (extendedMessages) needed.push(capability(6))
+  if (extendedNextHop) needed.push(capability(5, Uint8Array.of(0, 1, 0, 1, 0, 2)))
   if (FEATURES.enhancedRefresh) needed.push(capability(70))
   if (FEATURES.addPath && addPath.length > 0) {
     needed.push(capability(69, concat(...addPath.map((family) => Uint8Array.of(0, family + 1, 1, 2)))))

@@ -101,6 +101,7 @@ export class SenderSession {
       offer: {
         ...NO_OFFER,
         extendedMessages: FEATURES.extendedMessages,
+        extendedNextHop: FEATURES.extendedNextHop,
         enhancedRefresh: FEATURES.enhancedRefresh,
         addPath,
       },
@@ -192,6 +193,7 @@ export class SenderSession {
       intake: PLAIN_INTAKE,
       importPolicy: null,
       addPathReceive: this.addPath,
+      extendedNextHop,
       attributeRules: sender.rules,
     })
     this.model = new ModelTable(

@@ -344,12 +344,21 @@ function naiveText({ peer, attributes }: NaiveWinner, family: Family, listener: 
   const mp = family !== Family.IPV4_UNICAST
   if (!isEncodable(out)) return null
   const octets = encodePathAttributes(out, { as4: listener.as4, nextHopAttribute: !mp })
-  const nextHop = out.nextHop!
+  const nextHop = out.nextHop === attributes.nextHop ? keptNextHop(out.nextHop!) : out.nextHop!
+  // An IPv6 next hop of an IPv4 route (RFC 8950): no listener takes it.
+  if (!mp && nextHop.length !== 4) return null
   // One prefix of full length has to fit beside the attributes.
   const nlri = (listener.sendPaths > 0 ? 4 : 0) + (mp ? 17 + 9 + nextHop.length : 5)
   if (23 + octets.length + nlri > listener.maxMessageOctets) return null
   const hex = Buffer.from(octets).toString('hex')
   return mp ? `${hex} ${Buffer.from(nextHop).toString('hex')}` : hex
+}
+
+/** No session here runs over a link: a global address goes on without the link-local one behind it. */
+function keptNextHop(nextHop: Uint8Array): Uint8Array {
+  const isLinkLocal = nextHop[0] === 0xfe && (nextHop[1]! & 0xc0) === 0x80
+  if (nextHop.length !== 32 || isLinkLocal || nextHop.subarray(0, 16).every((octet) => octet === 0)) return nextHop
+  return nextHop.subarray(0, 16)
 }
 
 const SELF_IPV6 = Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff)
