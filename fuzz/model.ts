@@ -7,6 +7,7 @@ import { asPathContains, decodeSegments, firstAs } from '../src/bgp/attributes/a
 import { decodePathAttributes, faultOfUpdate, missingMandatory } from '../src/bgp/attributes/decode.js'
 import { encodePathAttributes } from '../src/bgp/attributes/encode.js'
 import type { PathAttributes } from '../src/bgp/attributes/path-attributes.js'
+import { Role } from '../src/bgp/capabilities/offer.js'
 import type { AttributeFault } from '../src/bgp/errors.js'
 import type { Family } from '../src/net/family.js'
 import { formatPrefix } from '../src/net/prefix.js'
@@ -32,6 +33,8 @@ export interface ModelPeer {
   /** Bit n: its NLRI of family n carry path identifiers. */
   readonly addPath: number
   readonly extendedNextHop: boolean
+  /** What we are for it (RFC 9234); null: no roles. */
+  readonly role: Role | null
   readonly rules: AttributeRules
 }
 
@@ -180,6 +183,8 @@ export class ModelTable {
     if (asPathContains(path, this.#speaker.asn) > 0) return PathState.AS_LOOP
     if (!external && attributes.originatorId === this.#speaker.routerId) return PathState.ORIGINATOR_LOOP
     if (!external && hasCluster(attributes.clusterList, this.#speaker.clusterId)) return PathState.CLUSTER_LOOP
+    // Its customer's routes must not have come from a provider or a peer (RFC 9234 §5).
+    if (this.#peer.role === Role.PROVIDER && otcIn(attributes) !== 0) return PathState.ROUTE_LEAK
     const { nextHop } = attributes
     return nextHop === null || isMartianNextHop(nextHop) ? PathState.NEXT_HOP_INVALID : PathState.USABLE
   }
@@ -294,6 +299,12 @@ function communitiesIn({ communities, extCommunities, largeCommunities, others }
   const ipv6 = others.filter(({ type }) => type === 25).reduce((sum, { value }) => sum + value.length / 20, 0)
   const octets = (list: Uint8Array | null): number => list?.length ?? 0
   return octets(communities) / 4 + octets(extCommunities) / 8 + octets(largeCommunities) / 12 + ipv6
+}
+
+/** u32, 0 for none. */
+export function otcIn({ others }: PathAttributes): number {
+  const found = others.find(({ type }) => type === 35)
+  return found === undefined ? 0 : Buffer.from(found.value).readUInt32BE()
 }
 
 /** Two octets of length, and what they count. */

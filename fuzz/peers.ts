@@ -1,4 +1,5 @@
 /** The neighbours that send, and those that listen: each writes, or is written to, in another way. */
+import { Role } from '../src/bgp/capabilities/offer.js'
 import type { Family } from '../src/net/family.js'
 import type { PeerKind } from '../src/reflector/reflect.js'
 import type { AttributeRules } from '../src/rib/attribute-rules.js'
@@ -20,6 +21,8 @@ export interface Sender {
   readonly extendedMessages: boolean
   /** IPv4 routes with IPv6 next hops. */
   readonly extendedNextHop: boolean
+  /** What we are for it (RFC 9234); null: no roles. */
+  readonly role: Role | null
   readonly rules: AttributeRules
 }
 
@@ -49,14 +52,15 @@ const plain = {
   addPath: [],
   extendedMessages: false,
   extendedNextHop: false,
+  role: null,
   rules: RULES,
 }
 const WITH_SETS = { ...RULES, allowAsSets: true }
 
 export const SENDERS: readonly Sender[] = Object.freeze([
   { ...plain, name: 'client', kind: SourceKind.CLIENT, asn: OUR_ASN, rules: WITH_SETS },
-  { ...plain, name: 'external', kind: SourceKind.EBGP, asn: 65010 },
-  { ...plain, name: 'external-as2', kind: SourceKind.EBGP, asn: 65020, as4: false },
+  { ...plain, name: 'external', kind: SourceKind.EBGP, asn: 65010, role: Role.PROVIDER },
+  { ...plain, name: 'external-as2', kind: SourceKind.EBGP, asn: 65020, as4: false, role: Role.CUSTOMER },
   { ...plain, name: 'client-as2', kind: SourceKind.CLIENT, asn: OUR_ASN, as4: false, rules: WITH_SETS },
   {
     ...plain,
@@ -78,12 +82,14 @@ export function neededCapabilities({
   addPath,
   extendedMessages,
   extendedNextHop,
+  role,
 }: Sender): Uint8Array[] {
   const needed = families.map((family) => capability(1, Uint8Array.of(0, family + 1, 0, 1)))
   needed.push(capability(2))
   if (as4) needed.push(capability(65, u32(asn)))
   if (extendedMessages) needed.push(capability(6))
   if (extendedNextHop) needed.push(capability(5, Uint8Array.of(0, 1, 0, 1, 0, 2)))
+  if (role !== null) needed.push(capability(9, Uint8Array.of(role === Role.PROVIDER ? Role.CUSTOMER : Role.PROVIDER)))
   if (FEATURES.enhancedRefresh) needed.push(capability(70))
   if (FEATURES.addPath && addPath.length > 0) {
     needed.push(capability(69, concat(...addPath.map((family) => Uint8Array.of(0, family + 1, 1, 2)))))

@@ -102,6 +102,7 @@ export class SenderSession {
         ...NO_OFFER,
         extendedMessages: FEATURES.extendedMessages,
         extendedNextHop: FEATURES.extendedNextHop,
+        role: sender.role,
         enhancedRefresh: FEATURES.enhancedRefresh,
         addPath,
       },
@@ -195,6 +196,7 @@ export class SenderSession {
       addPathReceive: this.addPath,
       extendedNextHop,
       attributeRules: sender.rules,
+      ...(sender.role === null ? {} : { role: sender.role }),
     })
     this.model = new ModelTable(
       { asn: OUR_ASN, routerId: ROUTER_ID, clusterId: ROUTER_ID },
@@ -205,6 +207,7 @@ export class SenderSession {
         families: this.#families,
         addPath: this.addPath,
         extendedNextHop,
+        role: sender.role,
         rules: sender.rules,
       },
     )

@@ -4,6 +4,7 @@
  */
 
 import { encodePathAttributes, isEncodable } from '../src/bgp/attributes/encode.js'
+import { Role } from '../src/bgp/capabilities/offer.js'
 import { prefixText } from '../src/daemon/fib-feed.js'
 import type { ViewContext } from '../src/daemon/view-context.js'
 import { PathViews } from '../src/daemon/view-paths.js'
@@ -16,13 +17,14 @@ import { AdjRibIn } from '../src/rib/adj-rib-in.js'
 import { communityBits } from '../src/rib/attribute-scan.js'
 import type { AttributeSet } from '../src/rib/attribute-set.js'
 import { PLAIN_INTAKE } from '../src/rib/intake.js'
+import { withOtc } from '../src/rib/otc.js'
 import { PathState } from '../src/rib/path-state.js'
 import { Rib } from '../src/rib/rib.js'
 import { type RibSource, SourceKind } from '../src/rib/source.js'
 import { type NaivePeer, type NaiveWinner, naiveRanking } from '../test/support/naive-rib.js'
 import { Receiver } from '../test/support/update-bytes.js'
 import { Finding } from './finding.js'
-import { canonicalOf } from './model.js'
+import { canonicalOf, otcIn } from './model.js'
 import { LISTENERS, type Listener, OUR_ASN, ROUTER_ID, SENDERS } from './peers.js'
 import { SenderSession } from './sender.js'
 import { checkDecodeLine, checkEncoding, checkJson } from './set-oracles.js'
@@ -340,7 +342,10 @@ function naiveText({ peer, attributes }: NaiveWinner, family: Family, listener: 
   if (!mayAdvertise(peer.kind, listener.kind)) return null
   if (communities !== null && communityForbids(communityBits(communities, 0, communities.length), listener.kind))
     return null
-  const out = outgoingAttributes(attributes, { kind: peer.kind, bgpId: peer.bgpId }, optionsOf(listener, family), null)
+  const sent = outgoingAttributes(attributes, { kind: peer.kind, bgpId: peer.bgpId }, optionsOf(listener, family), null)
+  // What a provider sent is for customers only from here on (RFC 9234 §5).
+  const { role, asn } = SENDERS[peer.number]!
+  const out = withOtc(sent, otcIn(attributes) || (role === Role.CUSTOMER ? asn : 0), null, OUR_ASN)
   const mp = family !== Family.IPV4_UNICAST
   if (!isEncodable(out)) return null
   const octets = encodePathAttributes(out, { as4: listener.as4, nextHopAttribute: !mp })
