@@ -23,6 +23,8 @@ export interface LogEventFields {
   'session-state': { peer: string; address?: string; from: string; to: string; reason: string; dynamic?: boolean }
   /** Something about a live session that an operator should know: RFC 8212, a limit that is near, a capability that is missing. */
   'session-note': { peer: string; note: string }
+  /** Routes of a peer that is away are kept, or go (RFC 4724, 9494); and how our own restart goes. */
+  'graceful-restart': { peer: string; note: string }
   /** RFC 7606: what was done about a malformed UPDATE. */
   'session-update-error': {
     peer: string
@@ -197,6 +199,7 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
       f.from === 'Established' || f.to === 'Established' ? undefined : `${f.peer} ${f.from} ${f.to} ${f.reason}`,
   },
   'session-note': { level: 'warn', text: (f) => `${f.peer}: ${f.note}`, limitBy: (f) => `${f.peer} ${f.note}` },
+  'graceful-restart': { level: 'info', text: (f) => `${f.peer} ${f.note}` },
   'session-update-error': {
     level: 'warn',
     text: (f) =>

@@ -162,6 +162,8 @@ export interface PathView {
   readonly best: boolean
   readonly multipath: boolean
   readonly valid: boolean
+  /** Its peer is away, or has come back and not said it again (RFC 4724, 7313, 9494). */
+  readonly stale?: boolean
   /** Why it won, lost, or is not used, in words. */
   readonly reason: string
   readonly nextHop: string | null

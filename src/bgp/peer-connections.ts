@@ -10,15 +10,21 @@ export class PeerConnections {
   dialled: PeerConnection | null = null
   /** Opened by the peer. */
   accepted: PeerConnection | null = null
-  /** The Established one of the two. */
+  /** Opened by the peer beside the Established one, which it replaces as soon as its OPEN is there (RFC 4724 §5). */
+  challenger: PeerConnection | null = null
+  /** The Established one of the first two. */
   current: PeerConnection | null = null
 
   /** Forgets a connection that ended. True: it was the Established one. */
   forget(connection: PeerConnection): boolean {
     if (this.dialled === connection) this.dialled = null
     if (this.accepted === connection) this.accepted = null
+    if (this.challenger === connection) this.challenger = null
     if (this.current !== connection) return false
     this.current = null
+    // The Established one was the only one beside it.
+    if (this.challenger !== null) this.accepted = this.challenger
+    this.challenger = null
     return true
   }
 
@@ -33,16 +39,21 @@ export class PeerConnections {
   }
 
   get nextDeadlineMs(): number {
-    return Math.min(this.dialled?.nextDeadlineMs ?? NEVER, this.accepted?.nextDeadlineMs ?? NEVER)
+    return Math.min(
+      this.dialled?.nextDeadlineMs ?? NEVER,
+      this.accepted?.nextDeadlineMs ?? NEVER,
+      this.challenger?.nextDeadlineMs ?? NEVER,
+    )
   }
 
   onDeadline(nowMs: number): void {
     this.dialled?.onDeadline(nowMs)
     this.accepted?.onDeadline(nowMs)
+    this.challenger?.onDeadline(nowMs)
   }
 
   each(end: (connection: PeerConnection) => void): void {
-    for (const connection of [this.dialled, this.accepted]) {
+    for (const connection of [this.dialled, this.accepted, this.challenger]) {
       if (connection === null) continue
       end(connection)
       connection.drain()
@@ -69,6 +80,20 @@ export class PeerConnections {
     const earlier = this.accepted
     this.accepted = connection
     if (earlier !== null) collide(earlier, 'the peer opened another connection', nowMs)
+  }
+
+  /** The same beside an Established one. */
+  challenge(connection: PeerConnection, nowMs: number): void {
+    const earlier = this.challenger
+    this.challenger = connection
+    if (earlier !== null) collide(earlier, 'the peer opened another connection', nowMs)
+  }
+
+  /** The challenger has the peer's OPEN: the Established connection is lost, without a word to the peer, which knows it no more. */
+  replaceCurrent(nowMs: number): void {
+    const { current } = this
+    current?.session.disconnected('the peer came back with a new connection (RFC 4724 §5)', nowMs)
+    current?.drain()
   }
 
   #otherThan(connection: PeerConnection): PeerConnection | null {

@@ -15,6 +15,7 @@ import { type Backoff, SHORT_SESSION_MS } from './backoff.js'
 import type { Clock } from './clock.js'
 import type { Direction, Speaker } from './collision.js'
 import { NotificationError, unreachable } from './errors.js'
+import { mayRestart } from './graceful.js'
 import { History } from './history.js'
 import type { Dial, Link } from './link.js'
 import { type LocalState, localOffer } from './local-offer.js'
@@ -92,6 +93,7 @@ export class Peer implements Wakeable {
   #establishedAtMs = 0
   #probedAtMs = Number.NEGATIVE_INFINITY
   #retryAtMs = NEVER
+  #giveUpRoutes: (() => void) | null = null
 
   constructor(id: number, config: NeighborConfig, rangeName: string | null, backoff: Backoff, context: PeerContext) {
     this.id = id
@@ -238,6 +240,21 @@ export class Peer implements Wakeable {
     this.#connections.each((connection) => connection.session.fail(error, this.#now()))
   }
 
+  /**
+   * Routes of the ended session wait for the next one (RFC 4724 §4.2): until this is said again with null, a dynamic peer lives on without a connection.
+   * `giveUp` is called where an operator decides otherwise.
+   */
+  awaitReturn(giveUp: (() => void) | null): void {
+    this.#giveUpRoutes = giveUp
+    if (giveUp === null) this.#goneIfDynamic()
+  }
+
+  /** The daemon stops, and the peer keeps our routes for the next run: it only loses the TCP connection (RFC 4724 §4.1). */
+  leave(text: string): void {
+    this.#connections.current?.session.disconnected(text, this.#now())
+    this.#connections.current?.drain()
+  }
+
   /** False: not Established, or not negotiated. */
   sendRouteRefresh(family: Family): boolean {
     const connection = this.#connections.current
@@ -271,6 +288,7 @@ export class Peer implements Wakeable {
     this.#adminText = text
     const words = text === '' ? 'administratively down' : `administratively down: ${text}`
     this.#stopAll(new NotificationError(6, 2, words, shutdownData(text)))
+    this.#giveUpRoutes?.()
     this.#retryAtMs = NEVER
     this.#lastReason = words
     this.#refreshState(words)
@@ -303,6 +321,7 @@ export class Peer implements Wakeable {
     this.#backoff.clear()
     this.#withoutCapabilities = false
     this.#stopAll(new NotificationError(6, 4, 'cleared by the operator'))
+    this.#giveUpRoutes?.()
     if (!this.#adminDown) this.#soon(SOON_MS, 'cleared by the operator')
   }
 
@@ -334,6 +353,7 @@ export class Peer implements Wakeable {
     this.#withoutCapabilities = false
     this.#backoff.clear()
     this.#stopAll(new NotificationError(6, 6, `configuration changed: ${keys.join(', ')}`))
+    this.#giveUpRoutes?.()
     this.#soon(SOON_MS, 'configuration changed')
   }
 
@@ -342,6 +362,7 @@ export class Peer implements Wakeable {
     this.#removed = true
     this.#retryAtMs = NEVER
     this.#stopAll(error)
+    this.#giveUpRoutes?.()
     this.#refreshState(error.message)
     this.#context.clock.cancel(this)
   }
@@ -358,6 +379,14 @@ export class Peer implements Wakeable {
       return false
     }
     const current = this.#connections.current
+    // Not where both have just come up: then it is the loser of a collision that comes late.
+    if (current !== null && mayRestart(this.negotiated) && nowMs - this.#establishedAtMs >= SETTLED_MS) {
+      const connection = this.#newConnection('in')
+      this.#connections.challenge(connection, nowMs)
+      connection.session.start(nowMs)
+      connection.attach(link)
+      return true
+    }
     if (current !== null) {
       refuse(link, 6, 7)
       // The peer may have lost the old connection without our knowing: its kernel answers a KEEPALIVE with a RST then.
@@ -450,7 +479,8 @@ export class Peer implements Wakeable {
         this.#sessionState(connection, output.to, output.reason)
         return
       case 'open':
-        this.#connections.resolveCollision(connection, this.#local(), output.open, this.#now())
+        if (this.#connections.challenger === connection) this.#connections.replaceCurrent(this.#now())
+        else this.#connections.resolveCollision(connection, this.#local(), output.open, this.#now())
         return
       case 'established':
         if (connection.session.state === 'Established') this.#establish(connection, output.negotiated)
@@ -476,6 +506,11 @@ export class Peer implements Wakeable {
     if (to === 'Idle') return
     // Ended by the collision rule before we came to report it.
     if (to === 'Established' && connection.session.state !== 'Established') return
+    if (connection === this.#connections.challenger) {
+      // Lost before its OPEN came: the Established one stays as if nothing had been.
+      if (to === 'Active' && from === 'OpenSent') this.#connections.forget(connection)
+      return
+    }
     if (to === 'Active' && from !== 'Idle') this.#lastReason = reason
     // The connection that the peer opened is already there.
     if (connection.session.direction === 'in' && from === 'Idle') return
@@ -543,6 +578,7 @@ export class Peer implements Wakeable {
 
   #goneIfDynamic(): void {
     if (!this.dynamic || this.#removed || this.#adminDown || this.#connections.accepted !== null) return
+    if (this.#giveUpRoutes !== null) return
     this.#removed = true
     this.#context.clock.cancel(this)
     this.#context.dynamicGone(this)
@@ -582,3 +618,5 @@ export class Peer implements Wakeable {
 /** After `clear` or a changed configuration. */
 const SOON_MS = 1_000
 const PROBE_EVERY_MS = 1_000
+/** Connections opened by both sides at once are sorted out long before this. */
+const SETTLED_MS = 5_000

@@ -1,15 +1,26 @@
 /**
  * Why sessions end, in words.
  */
+import { CEASE, HARD_RESET } from './graceful.js'
 import { MessageType } from './message/message.js'
 import { notificationText, shutdownText } from './message/notification.js'
 import type { DownReason } from './session-types.js'
 
 /** `NOTIFICATION 6/2 (Cease/Administrative Shutdown) "maintenance until 14:00"`. */
 export function describeNotification(code: number, subcode: number, data: Uint8Array): string {
+  // RFC 8538 §3: the NOTIFICATION that it stands for is its data.
+  if (code === CEASE && subcode === HARD_RESET && data.length >= 2)
+    return `NOTIFICATION ${code}/${subcode} (${notificationText(code, subcode)}): ${describeInner(data)}`
   const text = code === 6 && (subcode === 2 || subcode === 4) ? shutdownText(data) : undefined
   const said = text !== undefined ? ` "${text}"` : ''
   return `NOTIFICATION ${code}/${subcode} (${notificationText(code, subcode)})${said}`
+}
+
+function describeInner(data: Uint8Array): string {
+  const [code = 0, subcode = 0] = data
+  // Never one inside of another: such a thing is shown by its numbers.
+  if (code === CEASE && subcode === HARD_RESET) return `${code}/${subcode}`
+  return describeNotification(code, subcode, data.subarray(2)).replace(/^NOTIFICATION /, '')
 }
 
 /** The kind of end that a NOTIFICATION of ours stands for. */

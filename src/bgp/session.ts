@@ -10,6 +10,7 @@ import { FAMILIES, type Family, familyOf } from '../net/family.js'
 import type { Direction } from './collision.js'
 import { NO_DATA, NotificationError, unreachable } from './errors.js'
 import { type FsmAction, type FsmEvent, fsmCell } from './fsm.js'
+import { asHardReset } from './graceful.js'
 import { KEEPALIVE_BYTES } from './message/keepalive.js'
 import { MAX_MESSAGE_OCTETS, MessageType, type Negotiated, type OpenMessage } from './message/message.js'
 import { decodeNotification, encodeNotification } from './message/notification.js'
@@ -296,9 +297,10 @@ export class Session {
 
   #applyGiven(event: FsmEvent, given: NotificationError): void {
     const { code, subcode, message } = given
+    const sent = this.#state === 'Established' ? asHardReset(given, this.#negotiated) : given
     const sends = hasConnection(this.#state) && code !== 0
-    const text = sends ? `sent ${describeNotification(code, subcode, given.data)}: ${message}` : message
-    this.#apply(event, { kind: downKind(code, subcode), code, subcode, text }, NO_DATA, given)
+    const text = sends ? `sent ${describeNotification(sent.code, sent.subcode, sent.data)}: ${message}` : message
+    this.#apply(event, { kind: downKind(code, subcode), code, subcode, text }, NO_DATA, sent)
   }
 
   /** The one place where the state changes. */

@@ -3,6 +3,7 @@
  * session is down, its routes go.
  */
 import { ROLE_NAMES, type Role } from '../bgp/capabilities/offer.js'
+import type { Clock } from '../bgp/clock.js'
 import type { AttributeFault } from '../bgp/errors.js'
 import { NotificationError } from '../bgp/errors.js'
 import type { FaultPlace } from '../bgp/message/fault-place.js'
@@ -27,6 +28,7 @@ import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresse
 import type { PeerErrors } from './peer-errors.js'
 import { exportRulesOf, intakeOf } from './peer-rules.js'
 import type { Policies } from './policies.js'
+import { StalePeers } from './stale-peers.js'
 
 /** An Established peer in the tables. */
 export interface LivePeer {
@@ -48,12 +50,15 @@ export interface PeerRoutesContext {
   readonly config: () => Config
   readonly log: Log
   readonly errors: PeerErrors
+  readonly clock: Clock
   /** A peer has sent End-of-RIB, or came up, or went down: who waits for that may look again. */
   readonly progress: () => void
 }
 
 export class PeerRoutes implements PeerEvents<Peer> {
   readonly live = new Map<Peer, LivePeer>()
+  /** Peers that are away, or have just come back, gracefully. */
+  readonly stale: StalePeers
   readonly #context: PeerRoutesContext
   readonly #adjRibIn: AdjRibIn
   readonly #peerOfSource = new Map<number, Peer>()
@@ -65,11 +70,24 @@ export class PeerRoutes implements PeerEvents<Peer> {
     this.#adjRibIn = new AdjRibIn(context.rib, {
       fault: (source, fault, place) => this.#fault(source, fault, place),
       familyIgnored: (source, afi, safi) => this.#familyIgnored(source, afi, safi),
-      endOfRib: () => context.progress(),
+      endOfRib: (source, family) => this.#endOfRib(source, family),
+    })
+    this.stale = new StalePeers({
+      rib: context.rib,
+      clock: context.clock,
+      log: context.log,
+      addJob: (job) => this.#engine?.addJob(job),
+      schedule: () => this.#engine?.schedule(),
+      gone: (source) => this.#peerOfSource.delete(source.index),
     })
   }
 
-  /** The peer whose session this source is, while it is Established. */
+  /** The Established session of a peer, or its last one while routes are kept for it. */
+  entry(peer: Peer): LivePeer | undefined {
+    return this.live.get(peer) ?? this.stale.away(peer)
+  }
+
+  /** The peer whose session this source is, while it is Established or its routes are kept. */
   peerOf(source: number): Peer | undefined {
     return this.#peerOfSource.get(source)
   }
@@ -80,7 +98,8 @@ export class PeerRoutes implements PeerEvents<Peer> {
 
   established(peer: Peer, negotiated: Negotiated): void {
     const { rib, reflector, log } = this.#context
-    const source = rib.openSource(this.#sourceOptions(peer, negotiated))
+    const options = this.#sourceOptions(peer, negotiated)
+    const source = this.stale.resume(peer, negotiated, options) ?? rib.openSource(options)
     const families = negotiated.families.reduce<number>((bits, family) => bits | (1 << family), 0)
     const live: LivePeer = { peer, negotiated, source, families, members: [], warnedMaxPrefix: false, refreshing: 0 }
     this.live.set(peer, live)
@@ -97,13 +116,16 @@ export class PeerRoutes implements PeerEvents<Peer> {
     this.#context.progress()
   }
 
-  down(peer: Peer, _reason: DownReason): void {
+  down(peer: Peer, reason: DownReason): void {
     const live = this.live.get(peer)
     if (live === undefined) return
     this.live.delete(peer)
-    this.#peerOfSource.delete(live.source.index)
     for (const member of live.members) this.#context.reflector.leave(member)
-    this.#context.rib.closeSource(live.source)
+    live.members = []
+    if (!this.stale.keep(live, reason)) {
+      this.#peerOfSource.delete(live.source.index)
+      this.#context.rib.closeSource(live.source)
+    }
     this.#engine?.schedule()
     this.#context.progress()
   }
@@ -174,7 +196,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
 
   /** A reload changed settings of a live peer: its groups, its import policy. Returns the sources whose paths have to be judged again. */
   reconfigure(peer: Peer): RibSource | null {
-    const live = this.live.get(peer)
+    const live = this.entry(peer)
     if (live === undefined) return null
     const before = live.source.options
     live.source.options = this.#sourceOptions(peer, live.negotiated)
@@ -280,6 +302,12 @@ export class PeerRoutes implements PeerEvents<Peer> {
     return name === '' ? null : { zone: this.#context.rib.nextHops.zoneOf(name), linkLocalSession }
   }
 
+  #endOfRib(source: RibSource, family: Family): void {
+    const peer = this.#peerOfSource.get(source.index)
+    if (peer !== undefined) this.stale.endOfRib(peer, family)
+    this.#context.progress()
+  }
+
   #fault(source: RibSource, fault: AttributeFault, place: FaultPlace): void {
     const peer = this.#peerOfSource.get(source.index)
     if (peer === undefined) return
@@ -316,7 +344,9 @@ export class PeerRoutes implements PeerEvents<Peer> {
   #checkMaxPrefix(live: LivePeer, limits: NonNullable<NeighborConfig['maxPrefix']>): void {
     for (const family of live.negotiated.families) {
       const count = live.source.received[family]!
-      if (count > limits.limit) {
+      // Stale routes of a peer that has just come back are among them: judged when they are gone, and never more than twice the limit.
+      const limit = this.stale.isReturning(live.peer, family) ? limits.limit * 2 : limits.limit
+      if (count > limit) {
         const { afi, safi, name } = familyRow(family)
         const data = new Uint8Array(7)
         new DataView(data.buffer).setUint16(0, afi)

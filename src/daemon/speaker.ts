@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { createMetrics } from '../api/metrics.js'
 import { type ApiServer, startApi } from '../api/server.js'
 import type { ReloadResult, Views } from '../api/types.js'
+import { RealClock } from '../bgp/clock.js'
 import { PeerManager } from '../bgp/peer-manager.js'
 import type { SessionFact } from '../bgp/session-types.js'
 import { diffConfig, isEmptyDiff } from '../config/diff.js'
@@ -69,6 +70,7 @@ export class Speaker {
     this.#feed.configure(config.fib)
     this.#policies.configure(config)
     this.#errors = new PeerErrors(log)
+    const clock = new RealClock()
     this.#routes = new PeerRoutes({
       rib: this.#rib,
       reflector: this.#reflector,
@@ -76,6 +78,7 @@ export class Speaker {
       config: () => this.#config,
       log,
       errors: this.#errors,
+      clock,
       progress: () => this.#sweep.look(),
     })
     this.#engine = new Engine(this.#rib, this.#reflector, (family, ids, count) => this.#feed.change(family, ids, count))
@@ -83,6 +86,7 @@ export class Speaker {
     this.#manager = new PeerManager({
       asn,
       routerId,
+      clock,
       local: { hostname: nodeName, restarting: () => false, forwarding: false },
       maxPendingConnections: () => this.#config.limits.pendingConnections,
       events: this.#routes,
@@ -207,8 +211,8 @@ export class Speaker {
       })
     this.#manager.configure(config.neighbors)
     const judged = new Set<RibSource>()
-    for (const [peer, live] of this.#routes.live) {
-      const source = this.#routes.reconfigure(peer)
+    for (const live of [...this.#routes.live.values(), ...this.#routes.stale.allAway()]) {
+      const source = this.#routes.reconfigure(live.peer)
       if (source !== null) judged.add(source)
       if (diff.reflectorChanged) judged.add(live.source)
     }

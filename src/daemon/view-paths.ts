@@ -122,6 +122,7 @@ export class PathViews {
       best,
       multipath,
       valid: usable,
+      ...(rib.isStale(family, path) ? { stale: true } : {}),
       reason: this.#reason(family, prefix, path, best, usable),
       weight: paths.weight[path]!,
       ageSeconds: Math.max(0, Math.round(nowSeconds() - paths.stampSeconds[path]!)),
@@ -241,7 +242,7 @@ export class PathViews {
     if (peers.size === 0 && !this.#context.manager.ranges().some((range) => range.name === name))
       throw noSuchNeighbor(name)
     return new Set(
-      [...this.#context.routes.live.values()].filter(({ peer }) => peers.has(peer)).map(({ source }) => source.index),
+      [...peers].flatMap((peer) => this.#context.routes.entry(peer)?.source.index ?? []),
     )
   }
 
@@ -250,7 +251,7 @@ export class PathViews {
     if (peer === undefined) throw noSuchNeighbor(name)
     if (other !== undefined)
       throw new ApiError(400, `'${name}' is a range with several peers; name one of them (show neighbors ${name})`)
-    const live = this.#context.routes.live.get(peer)
+    const live = this.#context.routes.entry(peer)
     if (live === undefined)
       throw new ApiError(409, `neighbor ${name} is not Established (${peer.state}): it has no routes`)
     return live

@@ -147,6 +147,8 @@ export class AdjRibIn {
       this.#announce(family, prefixes, source, this.#treatment, w0, w1, w2, w3, prefixes.lengthOf(prefix), pathId)
       // The peer has not said it again: what is stale stays stale.
       paths.generation[path] = generation
+      if ((source.longLived & (1 << family)) !== 0 && generation !== source.generation[family])
+        this.#rib.makePathLongLived(family, source, path)
     }
     this.#tells = true
     return end >= paths.end ? -1 : end

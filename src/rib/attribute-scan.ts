@@ -147,8 +147,13 @@ export function communityBits(octets: Uint8Array, start: number, end: number): n
   let bits = 0
   for (let at = start; at + 4 <= end; at += 4) {
     if (octets[at] !== 0xff || octets[at + 1] !== 0xff) continue
-    if (octets[at + 2] === 0 && octets[at + 3] === 0) bits |= CommunityBits.GRACEFUL_SHUTDOWN
-    if (octets[at + 2] !== 0xff) continue
+    if (octets[at + 2] !== 0xff) {
+      if (octets[at + 2] !== 0) continue
+      if (octets[at + 3] === 0) bits |= CommunityBits.GRACEFUL_SHUTDOWN
+      else if (octets[at + 3] === 6) bits |= CommunityBits.LLGR_STALE
+      else if (octets[at + 3] === 7) bits |= CommunityBits.NO_LLGR
+      continue
+    }
     if (octets[at + 3] === 1) bits |= CommunityBits.NO_EXPORT
     else if (octets[at + 3] === 2) bits |= CommunityBits.NO_ADVERTISE
     else if (octets[at + 3] === 3) bits |= CommunityBits.NO_EXPORT_SUBCONFED

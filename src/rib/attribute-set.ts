@@ -6,12 +6,17 @@ import type { AttributeFault } from '../bgp/errors.js'
 /** Bits of AttributeSet.decodeClass: what the octets depend on besides themselves. */
 export const DecodeBits = Object.freeze({ AS4: 1, EBGP: 2, MP_NEXT_HOP: 4 } as const)
 
-/** Well-known communities that mean something to us: three forbid an export (RFC 1997), one says that the path is about to go (RFC 8326). */
+/**
+ * Well-known communities that mean something to us: three forbid an export (RFC 1997), one says that the path is about to go (RFC 8326), two are of
+ * long-lived graceful restart (RFC 9494 §3.2, §3.3).
+ */
 export const CommunityBits = Object.freeze({
   NO_EXPORT: 1,
   NO_ADVERTISE: 2,
   NO_EXPORT_SUBCONFED: 4,
   GRACEFUL_SHUTDOWN: 8,
+  LLGR_STALE: 16,
+  NO_LLGR: 32,
 } as const)
 
 /** How much of the attribute store one peer has filled: sets that came from it first and are not freed, in units. */

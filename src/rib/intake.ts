@@ -69,7 +69,7 @@ export class IntakeEdits {
         attributes = { ...attributes, asPath: prependAs(attributes.asPath ?? NO_PATH, [rules.prependAsn]) }
       if (rules.drained) attributes = withGracefulShutdown(attributes, true)
       else if (lowers) attributes = { ...attributes, localPref: 0 }
-      edited = isEncodable(attributes) ? this.#store.internAttributes(attributes) : null
+      edited = isEncodable(attributes) ? this.#store.internAttributes(attributes, this.#store.zoneOf(set)) : null
       memo.set(edit, edited)
     }
     return edited

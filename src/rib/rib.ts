@@ -9,12 +9,13 @@ import type { Family } from '../net/family.js'
 import { FAMILIES } from '../net/family.js'
 import { AttributeFilter } from './attribute-filter.js'
 import type { AttributeRules } from './attribute-rules.js'
-import type { AttributeSet } from './attribute-set.js'
+import { type AttributeSet, CommunityBits } from './attribute-set.js'
 import { AttributeStore, type StoreIdentity } from './attribute-store.js'
 import { Decision, DecisionReason } from './decision.js'
 import { DirtyList } from './dirty-list.js'
 import { ImportPolicy } from './import-policy.js'
 import { IntakeEdits, PLAIN_INTAKE } from './intake.js'
+import { LongLivedSets } from './long-lived.js'
 import { NextHopTable, type Resolver } from './next-hop.js'
 import { PathState } from './path-state.js'
 import { PathTable } from './path-table.js'
@@ -48,6 +49,9 @@ export class Rib {
   readonly #sources = new Map<number, RibSource>()
   readonly #closing: RibSource[] = []
   readonly #sweeping: RibSource[] = []
+  readonly #longLived: LongLivedSets
+  /** A sweep of stale paths has come to its end; `source.swept` says how many went. */
+  onSwept: (family: Family, source: RibSource) => void = () => {}
   readonly #policies = new Map<CompiledPolicy, ImportPolicy>()
   /** By their lists. */
   readonly #filters = new Map<string, AttributeFilter>()
@@ -62,6 +66,7 @@ export class Rib {
     this.nextHops = new NextHopTable(options.seed)
     this.store = new AttributeStore(this.nextHops, options, options.seed)
     this.intake = new IntakeEdits(this.store)
+    this.#longLived = new LongLivedSets(this.store)
     this.store.onFree((id) => {
       this.intake.forget(id)
       for (const policy of this.#policies.values()) policy.forget(id)
@@ -135,10 +140,68 @@ export class Rib {
     return paths.generation[path] !== this.#sources.get(paths.source[path]!)!.generation[family]
   }
 
+  /** The same where some may be stale still: those go, in slices, and what was announced since then is stale (never two generations of stale paths). */
+  markStaleAgain(family: Family, source: RibSource): void {
+    const refreshed = source.generation[family]!
+    this.markStale(family, source)
+    this.#sweep(family, source, refreshed)
+  }
+
   /** Stale paths of the source go, in slices of clearSlice(). */
   sweepStale(family: Family, source: RibSource): void {
+    this.#sweep(family, source, -1)
+  }
+
+  #sweep(family: Family, source: RibSource, keeps: number): void {
     source.sweepAt[family] = source.head[family]!
-    if (source.sweepAt[family] !== 0 && !this.#sweeping.includes(source)) this.#sweeping.push(source)
+    source.sweepKeeps[family] = keeps
+    source.swept[family] = 0
+    if (source.sweepAt[family] === 0) this.onSwept(family, source)
+    else if (!this.#sweeping.includes(source)) this.#sweeping.push(source)
+  }
+
+  /** How many paths of the source in this family are stale. Walks through all of them. */
+  countStale(family: Family, source: RibSource): number {
+    const { paths } = this.tables[family]!
+    let count = 0
+    for (let path = source.head[family]!; path !== 0; path = paths.nextOfSource[path]!)
+      if (paths.generation[path] !== source.generation[family]) count++
+    return count
+  }
+
+  /**
+   * Stale paths of the source with ids in [from, from + limit) become long-lived (RFC 9494 §4.3): LLGR_STALE is added, those with NO_LLGR go. Returns where to go
+   * on, -1 at the end.
+   */
+  makeLongLived(family: Family, source: RibSource, from: number, limit: number): number {
+    const { paths } = this.tables[family]!
+    const end = Math.min(paths.end, from + limit)
+    for (let path = from; path < end; path++) {
+      if (paths.source[path] !== source.index || paths.find(paths.prefix[path]!, source.index, paths.receivedIdOf(path)) !== path)
+        continue
+      if (paths.generation[path] !== source.generation[family]) this.makePathLongLived(family, source, path)
+    }
+    return end >= paths.end ? -1 : end
+  }
+
+  makePathLongLived(family: Family, source: RibSource, path: number): void {
+    const { paths, dirty } = this.tables[family]!
+    if ((this.store.get(paths.received[path]!).communityBits & CommunityBits.NO_LLGR) !== 0) {
+      this.#removePath(family, source, path)
+      return
+    }
+    if (paths.effective[path] === 0) return
+    const before = this.store.get(paths.effective[path]!)
+    const after = this.#longLived.marked(before)
+    if (after === before) return
+    if (after === null) {
+      this.#removePath(family, source, path)
+      return
+    }
+    this.store.retain(after)
+    this.store.release(before)
+    paths.effective[path] = after.id
+    dirty.add(paths.prefix[path]!)
   }
 
   get hasClearing(): boolean {
@@ -174,7 +237,12 @@ export class Rib {
         left--
         const path = source.sweepAt[family]!
         source.sweepAt[family] = paths.nextOfSource[path]!
-        if (paths.generation[path] !== source.generation[family]) this.#removePath(family, source, path)
+        const generation = paths.generation[path]
+        if (generation !== source.generation[family] && generation !== source.sweepKeeps[family]) {
+          this.#removePath(family, source, path)
+          source.swept[family]!++
+        }
+        if (source.sweepAt[family] === 0) this.onSwept(family, source)
       }
     }
     if (left > 0 || source.closed) this.#sweeping.shift()

@@ -56,6 +56,12 @@ export class RibSource {
   readonly generation: number[] = new Array<number>(FAMILY_COUNT).fill(0)
   /** Next path that a sweep of stale paths looks at, 0 when none is under way. By family. */
   readonly sweepAt: number[] = new Array<number>(FAMILY_COUNT).fill(0)
+  /** While a sweep is under way: paths of this generation stay, too; -1 for none. By family. */
+  readonly sweepKeeps: number[] = new Array<number>(FAMILY_COUNT).fill(-1)
+  /** Paths that the sweep under way has taken out. By family. */
+  readonly swept: number[] = new Array<number>(FAMILY_COUNT).fill(0)
+  /** Bit n: stale paths of the family are long-lived ones (RFC 9494 §4.3). */
+  longLived = 0
   readonly endOfRib: boolean[] = new Array<boolean>(FAMILY_COUNT).fill(false)
   /** The session is gone; its paths are being cleared. */
   closed = false

@@ -81,6 +81,8 @@ export interface Negotiated {
   readonly addPathSend: number
   /** The peer's capability 64; null where one side has none. */
   readonly gracefulRestart: GracefulRestartOffer | null
+  /** The N bit on both sides: NOTIFICATIONs and hold timer expiry are graceful, too (RFC 8538 §2). */
+  readonly gracefulNotification: boolean
   /** The peer's capability 71; empty where one side has none. */
   readonly longLived: readonly LongLivedFamily[]
   /** Printable; empty where the peer told none (capability 73). */

@@ -5,7 +5,7 @@ import type { GroupView, PathView } from '../../api/types.js'
 import type { FibEntry, FibRouteState, KernelHop } from '../../fib/types.js'
 import { type Colour, type Column, formatDuration, optional } from '../format.js'
 
-export const PATH_LEGEND = 'St: * valid, > best, = multipath. Orig: i igp, e egp, ? incomplete\n'
+export const PATH_LEGEND = 'St: * valid, > best, = multipath, S stale. Orig: i igp, e egp, ? incomplete\n'
 
 export const PATH_COLUMNS: readonly Column<PathView>[] = [
   { title: 'St', value: pathStatus, colour: (path) => (path.best ? 'green' : path.valid ? undefined : 'red') },
@@ -41,7 +41,7 @@ export const FIB_COLUMNS: readonly Column<FibEntry>[] = [
 ]
 
 export function pathStatus(path: PathView): string {
-  return `${path.valid ? '*' : ' '}${path.best ? '>' : path.multipath ? '=' : ' '}`
+  return `${path.valid ? '*' : ' '}${path.best ? '>' : path.multipath ? '=' : ' '}${path.stale === true ? 'S' : ''}`
 }
 
 export function formatHops(entry: Pick<FibEntry, 'kind' | 'hops'>): string {
