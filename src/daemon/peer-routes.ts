@@ -345,7 +345,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
     for (const family of live.negotiated.families) {
       const count = live.source.received[family]!
       // Stale routes of a peer that has just come back are among them: judged when they are gone, and never more than twice the limit.
-      const limit = this.stale.isReturning(live.peer, family) ? limits.limit * 2 : limits.limit
+      const limit = this.stale.hasStale(live, family) ? limits.limit * 2 : limits.limit
       if (count > limit) {
         const { afi, safi, name } = familyRow(family)
         const data = new Uint8Array(7)

@@ -100,8 +100,9 @@ export class StalePeers {
     for (const stale of this.#peers.values()) if (!stale.isBack) yield stale.live
   }
 
-  isReturning(peer: Peer, family: Family): boolean {
-    return this.#peers.get(peer)?.families.some((entry) => entry.family === family) === true
+  /** Stale routes of the family are among those that the source has. */
+  hasStale({ peer, source }: LivePeer, family: Family): boolean {
+    return source.sweepAt[family] !== 0 || this.#peers.get(peer)?.families.some((one) => one.family === family) === true
   }
 
   view(peer: Peer): StaleView[] {
@@ -131,8 +132,7 @@ export class StalePeers {
     for (const family of live.negotiated.families) {
       const offer = kept.find((entry) => entry.family === family)
       // What was stale goes, what was said since then is stale: never two generations (RFC 4724 §4.2).
-      const again =
-        before?.families.some((entry) => entry.family === family) === true || source.sweepAt[family] !== 0
+      const again = before?.families.some((entry) => entry.family === family) === true || source.sweepAt[family] !== 0
       if (again && offer !== undefined) rib.markStaleAgain(family, source)
       else rib.markStale(family, source)
       source.longLived &= ~(1 << family)

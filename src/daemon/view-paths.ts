@@ -241,9 +241,7 @@ export class PathViews {
     const peers = new Set<Peer>(this.#context.manager.find(name))
     if (peers.size === 0 && !this.#context.manager.ranges().some((range) => range.name === name))
       throw noSuchNeighbor(name)
-    return new Set(
-      [...peers].flatMap((peer) => this.#context.routes.entry(peer)?.source.index ?? []),
-    )
+    return new Set([...peers].flatMap((peer) => this.#context.routes.entry(peer)?.source.index ?? []))
   }
 
   #livePeer(name: string) {

@@ -10,18 +10,18 @@ import { decodeOpen, encodeOpen } from '../../src/bgp/message/open.js'
 import { PeerManager } from '../../src/bgp/peer-manager.js'
 import type { Config, NeighborConfig } from '../../src/config/types.js'
 import { Engine } from '../../src/daemon/engine.js'
+import { prefixText } from '../../src/daemon/fib-feed.js'
 import { PeerRoutes } from '../../src/daemon/peer-routes.js'
 import { Policies } from '../../src/daemon/policies.js'
 import { type Log, silentLog } from '../../src/log.js'
 import { parseAddress } from '../../src/net/address.js'
 import { Family } from '../../src/net/family.js'
 import { parsePrefix } from '../../src/net/prefix.js'
-import { prefixText } from '../../src/daemon/fib-feed.js'
 import { Reflector } from '../../src/reflector/reflector.js'
 import { Rib } from '../../src/rib/rib.js'
+import { attributesWith } from '../reflector/given.js'
 import { announceBytes, message, Receiver, withdrawBytes } from './update-bytes.js'
 import { MemoryNetwork, type RawEnd, VirtualClock } from './virtual.js'
-import { attributesWith } from '../reflector/given.js'
 
 export const SELF = '10.0.0.1'
 export const ASN = 64512
@@ -63,7 +63,8 @@ export class GracefulWorld {
     this.rib.setResolver(() => 1, new Set())
     this.reflector = new Reflector(this.rib, 7)
     const policies = new Policies()
-    const config = () => ({ asn: ASN, routerId, reflector: { clusterId: routerId }, policies: new Map() }) as Config
+    const config = () =>
+      ({ asn: ASN, routerId, reflector: { clusterId: routerId }, policies: new Map() }) as unknown as Config
     this.routes = new PeerRoutes({
       rib: this.rib,
       reflector: this.reflector,
@@ -140,6 +141,8 @@ export class Played {
   readonly address: string
   readonly asn: number
   bgpId: number
+  /** 0: it need not send KEEPALIVEs. */
+  holdTimeSeconds = 0
   raw: RawEnd | null = null
   families: readonly Family[] = [Family.IPV4_UNICAST]
   offer: Partial<CapabilityOffer> = {}
@@ -175,11 +178,8 @@ export class Played {
     })
     this.raw!.send(
       encodeOpen({
-        type: 'open',
-        version: 4,
-        myAs: Math.min(this.asn, 23456),
         asn: this.asn,
-        holdTimeSeconds: 90,
+        holdTimeSeconds: this.holdTimeSeconds,
         bgpId: this.bgpId,
         capabilities,
       }),
@@ -237,9 +237,9 @@ export class Played {
     return found === undefined ? [] : [...found.subarray(19)]
   }
 
-  /** `prefix` of what we announce to it. */
+  /** Prefixes that we announce to it. */
   heard(): string[] {
     this.read()
-    return [...this.receiver.routes.keys()].sort()
+    return [...this.receiver.routes.keys()].map((route) => route.slice(2)).sort()
   }
 }

@@ -46,8 +46,7 @@ export function negotiate(local: LocalOffer, open: OpenMessage): Negotiated {
     addPathReceive: addPathBits(families, ours, theirs),
     addPathSend: addPathBits(families, theirs, ours),
     gracefulRestart: ours.gracefulRestart === null ? null : theirs.gracefulRestart,
-    gracefulNotification:
-      ours.gracefulRestart?.notification === true && theirs.gracefulRestart?.notification === true,
+    gracefulNotification: ours.gracefulRestart?.notification === true && theirs.gracefulRestart?.notification === true,
     longLived: ours.longLived.length === 0 ? [] : theirs.longLived,
     hostname: theirs.hostname,
     peerRole: theirs.role,
