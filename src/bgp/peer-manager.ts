@@ -173,12 +173,15 @@ export class PeerManager {
     return 0
   }
 
-  /** Cease 6/2 to all; resolves when the sockets and listeners are closed. */
-  async stop(text = ''): Promise<void> {
+  /** Cease 6/2 to all, with `graceful` but to those that keep our routes for the next run: they only lose the connection. Resolves when the sockets and listeners are closed. */
+  async stop(text = '', graceful = false): Promise<void> {
     this.#stopped = true
     const listening = this.#listeners.close()
     const reason = new NotificationError(6, 2, 'the daemon stops', shutdownData(text))
-    for (const peer of [...this.#byAddress.values()]) this.#removePeer(peer, reason)
+    for (const peer of [...this.#byAddress.values()]) {
+      if (graceful && peer.keepsOurRoutes) peer.leave(reason.message)
+      this.#removePeer(peer, reason)
+    }
     this.#configured.clear()
     await Promise.all([listening, this.#open.drain(STOP_LIMIT_MS)])
   }

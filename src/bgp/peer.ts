@@ -249,6 +249,11 @@ export class Peer implements Wakeable {
     if (giveUp === null) this.#goneIfDynamic()
   }
 
+  /** Established, and our restart is one that the peer helps us with (RFC 4724 §4.2). */
+  get keepsOurRoutes(): boolean {
+    return this.#config.gracefulRestart?.restarter === true && this.negotiated?.gracefulRestart != null
+  }
+
   /** The daemon stops, and the peer keeps our routes for the next run: it only loses the TCP connection (RFC 4724 §4.1). */
   leave(text: string): void {
     this.#connections.current?.session.disconnected(text, this.#now())

@@ -19,6 +19,7 @@ export class Engine {
   readonly #jobs: Job[] = []
   #scheduled = false
   #stopped = false
+  #held = false
   #idleWaiters: (() => void)[] = []
 
   constructor(rib: Rib, reflector: Reflector, onWinners: WinnersListener) {
@@ -33,6 +34,16 @@ export class Engine {
     if (this.#scheduled || this.#stopped) return
     this.#scheduled = true
     setImmediate(this.#run)
+  }
+
+  /** Nothing is decided or sent until release(); what changes is marked, and sessions go on. */
+  hold(): void {
+    this.#held = true
+  }
+
+  release(): void {
+    this.#held = false
+    this.schedule()
   }
 
   addJob(job: Job): void {
@@ -56,7 +67,7 @@ export class Engine {
     const endMs = performance.now() + SLICE_MS
     const isOver = (): boolean => performance.now() >= endMs
     while (this.#tables() && !isOver()) {}
-    this.#reflector.pump(isOver)
+    if (!this.#held) this.#reflector.pump(isOver)
     this.#rib.store.sweep()
     if (this.#hasWork()) this.schedule()
     else for (const resolve of this.#idleWaiters.splice(0)) resolve()
@@ -70,7 +81,7 @@ export class Engine {
       rib.clearSlice(BATCH_PREFIXES)
       worked = true
     }
-    for (const { family } of FAMILIES) {
+    for (const { family } of this.#held ? [] : FAMILIES) {
       const count = rib.decide(family)
       if (count === 0) continue
       this.#reflector.change(family, rib.batch, count)
@@ -92,13 +103,8 @@ export class Engine {
 
   #hasWork(): boolean {
     const rib = this.#rib
-    return (
-      rib.dirtyCount > 0 ||
-      rib.hasClearing ||
-      this.#jobs.length > 0 ||
-      this.#reflector.hasQueue ||
-      this.#reflector.hasTableWork
-    )
+    const decides = !this.#held && (rib.dirtyCount > 0 || this.#reflector.hasQueue)
+    return decides || rib.hasClearing || this.#jobs.length > 0 || this.#reflector.hasTableWork
   }
 }
 

@@ -6,6 +6,7 @@ import { ROLE_NAMES, type Role } from '../bgp/capabilities/offer.js'
 import type { Clock } from '../bgp/clock.js'
 import type { AttributeFault } from '../bgp/errors.js'
 import { NotificationError } from '../bgp/errors.js'
+import { CapabilityCode } from '../bgp/iana.js'
 import type { FaultPlace } from '../bgp/message/fault-place.js'
 import { MessageType, type Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
@@ -28,6 +29,7 @@ import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresse
 import type { PeerErrors } from './peer-errors.js'
 import { exportRulesOf, intakeOf } from './peer-rules.js'
 import type { Policies } from './policies.js'
+import type { Restart } from './restart.js'
 import { StalePeers } from './stale-peers.js'
 
 /** An Established peer in the tables. */
@@ -51,6 +53,7 @@ export interface PeerRoutesContext {
   readonly log: Log
   readonly errors: PeerErrors
   readonly clock: Clock
+  readonly restart: Restart | null
   /** A peer has sent End-of-RIB, or came up, or went down: who waits for that may look again. */
   readonly progress: () => void
 }
@@ -63,6 +66,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
   readonly #adjRibIn: AdjRibIn
   readonly #peerOfSource = new Map<number, Peer>()
   #engine: Engine | null = null
+  #stopping = false
 
   constructor(context: PeerRoutesContext) {
     this.#context = context
@@ -112,6 +116,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
     }
     for (const family of negotiated.families)
       live.members.push(reflector.join(source.index, peer.name, this.exportOptions(live, family), link))
+    this.#context.restart?.established(live)
     for (const note of peerNotes(peer.config, live)) log.write('session-note', { peer: peer.name, note })
     this.#context.progress()
   }
@@ -185,12 +190,18 @@ export class PeerRoutes implements PeerEvents<Peer> {
     // Each write has its own callback, which is what the groups go by.
   }
 
-  dynamicPeer(): void {
-    // Made with the connection and gone with it; what counts is Established and down.
+  dynamicPeer(peer: Peer, present: boolean): void {
+    if (!present && !this.#stopping) this.#context.restart?.forget(peer.address)
+  }
+
+  /** The daemon stops: who the peers were is for the next run to know. */
+  stop(): void {
+    this.#stopping = true
   }
 
   stateChange(peer: Peer, from: SessionState, to: SessionState, reason: string): void {
     const { log } = this.#context
+    this.#context.restart?.stateChange(peer, from, to)
     log.write('session-state', { peer: peer.name, address: peer.address, from, to, reason, dynamic: peer.dynamic })
   }
 
@@ -262,6 +273,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
       nextHopKeep: neighbor.nextHopKeep,
       sendCommunities: neighbor.sendCommunities,
       ...exportRulesOf(peer, config),
+      longLived: negotiated.peerCapabilities.some(({ code }) => code === CapabilityCode.LONG_LIVED_GRACEFUL_RESTART),
       exportPolicy: this.#context.policies.exportOf(neighbor),
     }
   }

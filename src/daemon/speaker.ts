@@ -27,6 +27,7 @@ import { OwnRoutes } from './own-routes.js'
 import { PeerErrors } from './peer-errors.js'
 import { PeerRoutes } from './peer-routes.js'
 import { Policies } from './policies.js'
+import { Restart } from './restart.js'
 import { Sweep } from './sweep.js'
 import type { ViewContext } from './view-context.js'
 import { explain } from './view-explain.js'
@@ -47,6 +48,7 @@ export class Speaker {
   readonly #fib: Fib
   readonly #feed: FibFeed
   readonly #sweep: Sweep
+  readonly #restart: Restart
   readonly #views: Views
   #config: Config
   #api: ApiServer | null = null
@@ -71,6 +73,13 @@ export class Speaker {
     this.#policies.configure(config)
     this.#errors = new PeerErrors(log)
     const clock = new RealClock()
+    this.#restart = new Restart(config.stateFile, {
+      clock,
+      log,
+      hostname: nodeName,
+      live: (peer) => this.#routes.live.get(peer),
+      released: () => this.#sweep.look(),
+    })
     this.#routes = new PeerRoutes({
       rib: this.#rib,
       reflector: this.#reflector,
@@ -79,7 +88,11 @@ export class Speaker {
       log,
       errors: this.#errors,
       clock,
-      progress: () => this.#sweep.look(),
+      restart: this.#restart,
+      progress: () => {
+        this.#restart.progress(this.#routes.live.values())
+        this.#sweep.look()
+      },
     })
     this.#engine = new Engine(this.#rib, this.#reflector, (family, ids, count) => this.#feed.change(family, ids, count))
     this.#routes.start(this.#engine)
@@ -87,12 +100,12 @@ export class Speaker {
       asn,
       routerId,
       clock,
-      local: { hostname: nodeName, restarting: () => false, forwarding: false },
+      local: this.#restart,
       maxPendingConnections: () => this.#config.limits.pendingConnections,
       events: this.#routes,
       log: (fact) => this.#sessionFact(fact),
     })
-    this.#sweep = new Sweep(this.#fib, this.#routes, this.#manager, this.#engine)
+    this.#sweep = new Sweep(this.#fib, this.#routes, this.#manager, this.#engine, this.#restart)
     this.#views = this.#makeViews(nowSeconds)
   }
 
@@ -110,10 +123,12 @@ export class Speaker {
     this.#api = await startApi({ socket, http, views: this.#views, actions, metrics: createMetrics(this.#views), log })
     await this.#fib.start()
     this.#fib.onForeignRoutesChanged(() => this.#kernelChanged())
+    this.#restart.forwarding = this.#fib.driver !== 'iproute2' || this.#keptForwarding()
     this.#kernelChanged()
     await this.#manager.listen(this.#config.listen)
     this.#listening = true
     for (const { address, port } of this.#manager.listenAddresses()) log.write('listen', { address, port })
+    this.#restart.begin(this.#config, this.#engine)
     this.#manager.configure(this.#config.neighbors)
     this.#sweep.look()
     log.write('daemon-ready', {
@@ -132,9 +147,13 @@ export class Speaker {
   /** `routes`: what becomes of the kernel's routes. */
   async stop(routes = this.#config.fib.onExit): Promise<void> {
     this.#sweep.stop()
-    this.#listening = false
     await this.#reloading
-    await this.#manager.stop()
+    this.#routes.stop()
+    // Who flushes the kernel's routes does not come back to them.
+    const began = this.#listening
+    await this.#manager.stop('', began && routes === 'keep')
+    this.#listening = false
+    await this.#restart.stop(began)
     this.#engine.stop()
     await this.#fib.stop(routes)
     await this.#api?.close()
@@ -210,6 +229,7 @@ export class Speaker {
         clusterId: config.reflector?.clusterId ?? null,
       })
     this.#manager.configure(config.neighbors)
+    this.#restart.configure(config)
     const judged = new Set<RibSource>()
     for (const live of [...this.#routes.live.values(), ...this.#routes.stale.allAway()]) {
       const source = this.#routes.reconfigure(live.peer)
@@ -237,6 +257,11 @@ export class Speaker {
     this.#engine.schedule()
   }
 
+  /** F bit: routes of the last run are in the kernel, or none would be ours. */
+  #keptForwarding(): boolean {
+    return this.#config.fib.accept.length === 0 || this.#fib.entries().some(({ state }) => state === 'adopted')
+  }
+
   #sessionFact(fact: SessionFact): void {
     const text =
       fact.suppressed === undefined || fact.suppressed === 0 ? fact.text : `${fact.text} (and ${fact.suppressed} more)`
@@ -259,6 +284,7 @@ export class Speaker {
       own: this.#own,
       fib: this.#fib,
       feed: this.#feed,
+      restart: this.#restart,
       startedMs: this.#startedMs,
       nowSeconds,
     }
@@ -291,6 +317,8 @@ export class Speaker {
   #ready(): { ready: boolean; reasons: string[] } {
     const reasons: string[] = []
     if (!this.#listening) reasons.push('not listening yet')
+    const { waitsFor } = this.#restart
+    if (waitsFor.length > 0) reasons.push(`restarting: waiting for End-of-RIB of ${waitsFor.slice(0, 10).join(', ')}`)
     if (this.#config.neighbors.length > 0 && this.#routes.live.size === 0) reasons.push('no neighbor is Established')
     return { ready: reasons.length === 0, reasons }
   }

@@ -7,18 +7,21 @@ import type { PeerManager } from '../bgp/peer-manager.js'
 import type { Fib } from '../fib/types.js'
 import type { Engine } from './engine.js'
 import type { PeerRoutes } from './peer-routes.js'
+import type { Restart } from './restart.js'
 
 export class Sweep {
   readonly #fib: Fib
   readonly #routes: PeerRoutes
   readonly #manager: PeerManager
   readonly #engine: Engine
+  readonly #restart: Restart
   readonly #timer: NodeJS.Timeout
   #waited = false
   #done = false
   #looking = false
 
-  constructor(fib: Fib, routes: PeerRoutes, manager: PeerManager, engine: Engine) {
+  constructor(fib: Fib, routes: PeerRoutes, manager: PeerManager, engine: Engine, restart: Restart) {
+    this.#restart = restart
     this.#fib = fib
     this.#routes = routes
     this.#manager = manager
@@ -46,6 +49,8 @@ export class Sweep {
     if (this.#done || !this.#mayNow()) return
     this.#done = true
     clearTimeout(this.#timer)
+    // From now on the kernel has what this run knows: a session that is lost and returns has lost no forwarding.
+    this.#restart.forwarding = true
     // What the last End-of-RIB closed is decided and given to the FIB first.
     void this.#engine.idle().then(() => this.#fib.sweepAdopted())
   }
@@ -59,6 +64,8 @@ export class Sweep {
     const peers = [...this.#manager.peers()].filter((peer) => !peer.adminDown)
     const ranges = this.#manager.ranges().length
     if (peers.length === 0 && ranges === 0) return true
+    // Nothing is decided yet: all adopted routes would go.
+    if (this.#restart.waitsFor.length > 0) return false
     const live = [...this.#routes.live.values()]
     if (live.length === 0) return false
     if (this.#waited) return true
@@ -66,8 +73,9 @@ export class Sweep {
       const entry = this.#routes.live.get(peer)
       return entry?.negotiated.families.every((family) => entry.source.endOfRib[family]) ?? false
     }
-    // Peers of ranges are not known before they come: with ranges alone the wait is bounded by time.
-    return peers.some((peer) => !peer.dynamic) && peers.every(loaded)
+    if (!this.#restart.notLoaded(this.#manager).next().done) return false
+    // Peers of ranges are known from the last run, or not before they come: then, with ranges alone, the wait is bounded by time.
+    return (this.#restart.isKnown || peers.some((peer) => !peer.dynamic)) && peers.every(loaded)
   }
 }
 

@@ -7,6 +7,7 @@ import type { Rib } from '../rib/rib.js'
 import type { FibFeed } from './fib-feed.js'
 import type { OwnRoutes } from './own-routes.js'
 import type { PeerRoutes } from './peer-routes.js'
+import type { Restart } from './restart.js'
 
 export interface ViewContext {
   readonly config: () => Config
@@ -17,6 +18,7 @@ export interface ViewContext {
   readonly own: OwnRoutes
   readonly fib: Fib
   readonly feed: FibFeed
+  readonly restart: Restart
   readonly startedMs: number
   /** Seconds since the start, as the paths are stamped. */
   readonly nowSeconds: () => number

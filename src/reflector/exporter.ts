@@ -5,7 +5,7 @@
 import { encodePathAttributes, isEncodable } from '../bgp/attributes/encode.js'
 import { HEADER_OCTETS } from '../bgp/message/message.js'
 import { Family } from '../net/family.js'
-import type { AttributeSet } from '../rib/attribute-set.js'
+import { type AttributeSet, CommunityBits } from '../rib/attribute-set.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
 import { globalPart } from '../rib/next-hop.js'
 import { mayLeave, otcOf, withOtc } from '../rib/otc.js'
@@ -15,7 +15,15 @@ import type { PrefixTable } from '../rib/prefix-table.js'
 import { type RibSource, SourceKind } from '../rib/source.js'
 import { rewriteAsPath } from './as-path-rules.js'
 import { NO_NEXT_HOP, type OutSet, type OutSetTable } from './out-set.js'
-import { communityForbids, type ExportRules, mayAdvertise, outgoingAttributes, reflectOctets } from './reflect.js'
+import {
+  asLastResort,
+  communityForbids,
+  type ExportRules,
+  longLivedForbids,
+  mayAdvertise,
+  outgoingAttributes,
+  reflectOctets,
+} from './reflect.js'
 
 export interface ExporterOptions extends ExportRules {
   readonly family: Family
@@ -85,6 +93,7 @@ export class Exporter {
       return 'internal route of a non-client: goes to clients and external peers only (RFC 4456 §6)'
     if (options.exportPolicy === 'none') return 'external peer without export policy: nothing is sent (RFC 8212)'
     if (this.#forbids(set, source)) return FORBIDDEN
+    if (longLivedForbids(set.communityBits, options)) return LONG_LIVED
     let verdict: PolicyVerdict | null = null
     if (this.#policy !== null) {
       const candidates = this.#policy.evaluateAttributes(
@@ -187,6 +196,8 @@ export class Exporter {
   #encode(set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | string {
     const { options } = this
     if (this.#forbids(set, source)) return FORBIDDEN
+    if (longLivedForbids(set.communityBits, options)) return LONG_LIVED
+    const lastResort = (set.communityBits & CommunityBits.LLGR_STALE) !== 0 && options.longLived !== true
     const edits = verdict?.edits ?? null
     const { kind, bgpId } = source.options
     const otc = otcOf(set, source.options)
@@ -195,6 +206,7 @@ export class Exporter {
     let mp = options.family !== Family.IPV4_UNICAST
     if (
       edits === null &&
+      !lastResort &&
       !mp &&
       options.as4 &&
       options.sendCommunities &&
@@ -214,6 +226,7 @@ export class Exporter {
       attributes = { ...attributes, asPath: rewriteAsPath(path, options.asPath, options.localAsn) }
     if (edits !== null) attributes = applyEdits(attributes, edits, { nextHop: options.selfNextHop })
     attributes = outgoingAttributes(attributes, { kind, bgpId }, options, edits)
+    if (lastResort) attributes = asLastResort(attributes)
     attributes = withOtc(attributes, otc, options.role, options.localAsn)
     let { nextHop } = attributes
     if (nextHop !== null && nextHop === received.nextHop) nextHop = this.#keptNextHop(nextHop, this.#store.zoneOf(set))
@@ -261,6 +274,7 @@ export class Exporter {
 /** Decode class of what an internal 4-octet peer sent with a NEXT_HOP attribute: DecodeBits.AS4 alone. */
 const REFLECTABLE = 1
 const FORBIDDEN = 'a well-known community forbids it (RFC 1997)'
+const LONG_LIVED = 'long-lived stale: goes only to peers that know of such routes (RFC 9494 §4.3)'
 const TOO_LONG =
   'its attributes do not fit into a message to this peer: set extendedMessages on both sides (RFC 8654), or shorten them'
 const SCRATCH = new Uint8Array(1 << 17)

@@ -29,6 +29,23 @@ export function communityForbids(communityBits: number, target: PeerKind): boole
   )
 }
 
+/**
+ * A long-lived stale route and a peer without the capability (RFC 9494 §4.6, partial deployment): not at all to external peers; internal ones hear it as the last
+ * resort within the AS.
+ */
+export function longLivedForbids(communityBits: number, rules: ExportRules): boolean {
+  return (communityBits & CommunityBits.LLGR_STALE) !== 0 && !rules.longLived && rules.kind === SourceKind.EBGP
+}
+
+/** The same for the internal peers: with NO_EXPORT and LOCAL_PREF 0. */
+export function asLastResort(attributes: PathAttributes): PathAttributes {
+  const before = attributes.communities ?? EMPTY
+  const communities = new Uint8Array(before.length + 4)
+  communities.set(before)
+  communities.set([0xff, 0xff, 0xff, 1], before.length)
+  return { ...attributes, localPref: 0, communities }
+}
+
 /** What an update group does to the routes it sends; the same for all its members. */
 export interface ExportRules {
   readonly kind: PeerKind
@@ -50,6 +67,8 @@ export interface ExportRules {
   readonly routeServerClient: boolean
   /** Everything goes out as the last choice (RFC 8326). */
   readonly gracefulShutdown: boolean
+  /** The peers take long-lived stale routes (RFC 9494); absent: they do not. */
+  readonly longLived?: boolean
 }
 
 export interface Subnet {

@@ -151,6 +151,7 @@ export function groupKey(options: ExporterOptions): string {
     `nextHopKeep=${options.nextHopKeep}`,
     `communities=${options.sendCommunities}`,
     ...pathKeys(options),
+    `llgr=${options.longLived === true}`,
     `export=${policyKey(options.exportPolicy)}`,
   ].join(' ')
 }

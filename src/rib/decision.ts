@@ -5,7 +5,7 @@
  * MED is compared only among paths of one neighbouring AS, which is no total order; so the paths are first reduced to the best of each
  * neighbouring AS, and the winner is chosen among those without MED (the 'deterministic MED' of others, always on).
  */
-import type { AttributeSet } from './attribute-set.js'
+import { type AttributeSet, CommunityBits } from './attribute-set.js'
 import type { AttributeStore } from './attribute-store.js'
 import type { NextHopTable } from './next-hop.js'
 import type { PathTable } from './path-table.js'
@@ -14,24 +14,26 @@ import { type RibSource, SourceKind } from './source.js'
 export const DecisionReason = Object.freeze({
   NONE: 0,
   ONLY_PATH: 1,
-  WEIGHT: 2,
-  LOCAL_PREF: 3,
-  LOCAL_ORIGIN: 4,
-  AS_PATH_LENGTH: 5,
-  ORIGIN: 6,
-  MED: 7,
-  EBGP: 8,
-  IGP_METRIC: 9,
-  ROUTER_ID: 10,
-  CLUSTER_LENGTH: 11,
-  PEER_ADDRESS: 12,
-  PATH_ID: 13,
+  LONG_LIVED_STALE: 2,
+  WEIGHT: 3,
+  LOCAL_PREF: 4,
+  LOCAL_ORIGIN: 5,
+  AS_PATH_LENGTH: 6,
+  ORIGIN: 7,
+  MED: 8,
+  EBGP: 9,
+  IGP_METRIC: 10,
+  ROUTER_ID: 11,
+  CLUSTER_LENGTH: 12,
+  PEER_ADDRESS: 13,
+  PATH_ID: 14,
 } as const)
 export type DecisionReason = (typeof DecisionReason)[keyof typeof DecisionReason]
 
 const TEXTS: readonly string[] = Object.freeze([
   'no usable path',
   'only usable path',
+  'the other is long-lived stale (RFC 9494 §4.3)',
   'higher weight',
   'higher LOCAL_PREF',
   'own route',
@@ -144,8 +146,11 @@ export class Decision {
     const setB = store.get(paths.effective[b]!)
     const sourceA = source(paths.source[a]!)
     const sourceB = source(paths.source[b]!)
+    this.reason = DecisionReason.LONG_LIVED_STALE
+    let order = (setA.communityBits & CommunityBits.LLGR_STALE) - (setB.communityBits & CommunityBits.LLGR_STALE)
+    if (order !== 0) return order
     this.reason = DecisionReason.WEIGHT
-    let order = paths.weight[b]! - paths.weight[a]!
+    order = paths.weight[b]! - paths.weight[a]!
     if (order !== 0) return order
     this.reason = DecisionReason.LOCAL_PREF
     if (setA.localPref !== setB.localPref) return (setB.localPref >>> 0) - (setA.localPref >>> 0)

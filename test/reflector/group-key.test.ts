@@ -38,6 +38,7 @@ const OTHER: { readonly [Option in keyof Required<ExporterOptions>]: readonly Ex
   ],
   routeServerClient: [true],
   gracefulShutdown: [true],
+  longLived: [true],
   exportPolicy: ['none', first, policy([{}, 'accept'])],
 }
 

@@ -3,7 +3,6 @@
  */
 import { localCapabilities } from '../../src/bgp/capabilities/negotiate.js'
 import { type CapabilityOffer, NO_OFFER } from '../../src/bgp/capabilities/offer.js'
-import type { LocalState } from '../../src/bgp/local-offer.js'
 import { KEEPALIVE_BYTES } from '../../src/bgp/message/keepalive.js'
 import { encodeNotification } from '../../src/bgp/message/notification.js'
 import { decodeOpen, encodeOpen } from '../../src/bgp/message/open.js'
@@ -11,8 +10,10 @@ import { PeerManager } from '../../src/bgp/peer-manager.js'
 import type { Config, NeighborConfig } from '../../src/config/types.js'
 import { Engine } from '../../src/daemon/engine.js'
 import { prefixText } from '../../src/daemon/fib-feed.js'
+import { PeerErrors } from '../../src/daemon/peer-errors.js'
 import { PeerRoutes } from '../../src/daemon/peer-routes.js'
 import { Policies } from '../../src/daemon/policies.js'
+import { Restart } from '../../src/daemon/restart.js'
 import { type Log, silentLog } from '../../src/log.js'
 import { parseAddress } from '../../src/net/address.js'
 import { Family } from '../../src/net/family.js'
@@ -27,24 +28,26 @@ export const SELF = '10.0.0.1'
 export const ASN = 64512
 
 export interface WorldOptions {
-  readonly local?: LocalState
-  readonly restartTimes?: number
+  /** Of an earlier run. */
+  readonly stateFile?: string
+  readonly latencyMs?: number
 }
 
 export class GracefulWorld {
   readonly clock = new VirtualClock()
-  readonly network = new MemoryNetwork(this.clock)
+  readonly network: MemoryNetwork
   readonly notes: string[] = []
   readonly rib: Rib
   readonly reflector: Reflector
   readonly engine: Engine
   readonly routes: PeerRoutes
   readonly manager: PeerManager
-  onProgress: () => void = () => {}
+  readonly restart: Restart | null
   neighbors: readonly NeighborConfig[]
 
   constructor(neighbors: readonly NeighborConfig[], options: WorldOptions = {}) {
     this.neighbors = neighbors
+    this.network = new MemoryNetwork(this.clock, () => options.latencyMs ?? 0)
     const log: Log = {
       ...silentLog,
       write: (event, fields) => {
@@ -62,6 +65,17 @@ export class GracefulWorld {
     })
     this.rib.setResolver(() => 1, new Set())
     this.reflector = new Reflector(this.rib, 7)
+    this.restart =
+      options.stateFile === undefined
+        ? null
+        : new Restart(options.stateFile, {
+            clock: this.clock,
+            log,
+            hostname: 'test',
+            live: (peer) => this.routes.live.get(peer),
+            released: () => {},
+          })
+    if (this.restart !== null) this.restart.forwarding = true
     const policies = new Policies()
     const config = () =>
       ({ asn: ASN, routerId, reflector: { clusterId: routerId }, policies: new Map() }) as unknown as Config
@@ -71,8 +85,10 @@ export class GracefulWorld {
       policies,
       config,
       log,
+      errors: new PeerErrors(log),
       clock: this.clock,
-      progress: () => this.onProgress(),
+      restart: this.restart,
+      progress: () => this.restart?.progress(this.routes.live.values()),
     })
     this.engine = new Engine(this.rib, this.reflector, () => {})
     this.routes.start(this.engine)
@@ -84,13 +100,14 @@ export class GracefulWorld {
       random: () => 0.5,
       clock: this.clock,
       dial: this.network.dialFrom(SELF),
-      ...(options.local === undefined ? {} : { local: options.local }),
+      ...(this.restart === null ? {} : { local: this.restart }),
     })
     this.network.listen(SELF, this.manager)
   }
 
   /** After the constructor, so that a test can listen first. */
   start(): this {
+    this.restart?.begin({ neighbors: this.neighbors, restartDeferralMs: 20_000 } as Config, this.engine)
     this.manager.configure(this.neighbors)
     return this
   }

@@ -1,0 +1,109 @@
+/**
+ * The state file (an edge): who the peers of this run are, for the next one. A small JSON document, written beside itself and moved into place, so that a crash
+ * leaves the old or the new one. What cannot be read or written is said in the log, and the daemon goes on as if it had none.
+ */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { rename, rm, writeFile } from 'node:fs/promises'
+import type { FamilyName } from '../net/family.js'
+import { familyByName } from '../net/family.js'
+import { canonicalAddress } from './restart-peers.js'
+
+export interface KnownPeer {
+  readonly address: string
+  readonly name: string
+  /** What the peer keeps of ours over a restart; none: not graceful. */
+  readonly families: readonly FamilyName[]
+}
+
+export interface ReadState {
+  readonly peers: readonly KnownPeer[]
+  /** One line about a file that is there and no use; null else. */
+  readonly trouble: string | null
+}
+
+export function readState(file: string): ReadState {
+  try {
+    // A pipe in its place must not make us wait.
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const stat = fstatSync(fd)
+      if (!stat.isFile()) throw new Error('it is not a file')
+      if (stat.size > MAX_OCTETS) throw new Error(`it has ${stat.size} octets, more than ${MAX_OCTETS}`)
+      return { peers: parseState(readFileSync(fd, 'utf8')), trouble: null }
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { peers: [], trouble: null }
+    return {
+      peers: [],
+      trouble: `the state of the last run in ${file} is no use (${(error as Error).message}); this counts as a first start; it is written anew`,
+    }
+  }
+}
+
+/** Throws an Error where the text is not a state. */
+export function parseState(text: string): KnownPeer[] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new Error('it is not JSON')
+  }
+  const { version, peers } = (value ?? {}) as { version?: unknown; peers?: unknown }
+  if (version !== VERSION || !Array.isArray(peers)) throw new Error(`it is not a state of version ${VERSION}`)
+  if (peers.length > MAX_PEERS) throw new Error(`it names ${peers.length} peers, more than ${MAX_PEERS}`)
+  return peers.map((peer: unknown) => {
+    const { address, name, families } = (peer ?? {}) as Record<string, unknown>
+    if (typeof address !== 'string' || !canonicalAddress(address)) throw new Error('a peer in it has no address')
+    if (typeof name !== 'string' || !Array.isArray(families)) throw new Error(`its entry of ${address} is not whole`)
+    const known = families.filter((family): family is FamilyName => familyByName(String(family)) !== undefined)
+    return { address, name: name.slice(0, 256), families: known }
+  })
+}
+
+export class StateWriter {
+  readonly #file: string
+  readonly #trouble: (text: string) => void
+  #wanted: string | null = null
+  #written = ''
+  #writing: Promise<void> | null = null
+
+  constructor(file: string, trouble: (text: string) => void) {
+    this.#file = file
+    this.#trouble = trouble
+  }
+
+  /** Resolves when this, or what came after it, is on the disk or could not be written. */
+  write(peers: readonly KnownPeer[]): Promise<void> {
+    this.#wanted = `${JSON.stringify({ version: VERSION, peers }, null, 1)}\n`
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = null
+    })
+    return this.#writing
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#wanted !== null) {
+      const text = this.#wanted
+      this.#wanted = null
+      if (text === this.#written) continue
+      const beside = `${this.#file}.${process.pid}.new`
+      try {
+        await writeFile(beside, text, { mode: 0o600 })
+        await rename(beside, this.#file)
+        this.#written = text
+      } catch (error) {
+        await rm(beside, { force: true }).catch(() => {})
+        this.#trouble(
+          `cannot write the state file ${this.#file}: ${(error as Error).message}; the next start will not know its graceful peers; correct stateFile or the rights`,
+        )
+      }
+    }
+  }
+}
+
+const VERSION = 1
+/** A peer has about 100 octets. */
+const MAX_OCTETS = 8 << 20
+const MAX_PEERS = 50_000
