@@ -12,7 +12,7 @@ import { concat, messageOf, NONE } from '../../fuzz/update-tree.js'
 import { newCounters, World } from '../../fuzz/world.js'
 import { GOOD, hex32, nlri, update } from './client.js'
 
-const MESSAGES = 60_000
+const MESSAGES = 40_000
 
 t.setTimeout(280_000)
 
