@@ -21,7 +21,7 @@ export function localOffer(config: NeighborConfig, state: LocalState): Capabilit
   const { forwarding } = state
   return {
     extendedMessages: config.extendedMessages,
-    enhancedRefresh: true,
+    enhancedRefresh: config.enhancedRefresh,
     extendedNextHop: config.extendedNextHop,
     linkLocalNextHop: config.linkLocalNextHop === 'single',
     addPath: families.map((family) => {

@@ -24,6 +24,7 @@ export const SESSION_KEYS = Object.freeze([
   'longLivedStaleSeconds',
   'extendedNextHop',
   'extendedMessages',
+  'enhancedRefresh',
   'advertiseHostname',
   'role',
   'roleStrict',

@@ -78,6 +78,7 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
     longLivedStaleSeconds: keys.longLivedGracefulRestart ?? 0,
     extendedNextHop: keys.extendedNextHop ?? false,
     extendedMessages: keys.extendedMessages ?? true,
+    enhancedRefresh: keys.enhancedRefresh ?? true,
     linkLocalNextHop: keys.linkLocalNextHop ?? 'native',
     advertiseHostname: keys.advertiseHostname ?? true,
     role: keys.role ?? null,

@@ -107,6 +107,7 @@ export const neighborShape = {
   }),
   extendedNextHop: optional(v.flag),
   extendedMessages: optional(v.flag),
+  enhancedRefresh: optional(v.flag),
   linkLocalNextHop: optional(v.oneOf('native', 'single', 'double')),
   advertiseHostname: optional(v.flag),
   role: optional(v.oneOf(...ROLE_NAMES)),

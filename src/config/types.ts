@@ -122,6 +122,8 @@ export interface NeighborConfig {
   readonly extendedNextHop: boolean
   /** RFC 8654. */
   readonly extendedMessages: boolean
+  /** RFC 7313; false for peers that do not survive the capability. */
+  readonly enhancedRefresh: boolean
   /** Form of IPv6 next hops on link-local sessions: `native` ::, link-local; `single` link-local alone; `double` twice. */
   readonly linkLocalNextHop: 'native' | 'single' | 'double'
   readonly advertiseHostname: boolean

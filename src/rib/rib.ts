@@ -177,7 +177,10 @@ export class Rib {
     const { paths } = this.tables[family]!
     const end = Math.min(paths.end, from + limit)
     for (let path = from; path < end; path++) {
-      if (paths.source[path] !== source.index || paths.find(paths.prefix[path]!, source.index, paths.receivedIdOf(path)) !== path)
+      if (
+        paths.source[path] !== source.index ||
+        paths.find(paths.prefix[path]!, source.index, paths.receivedIdOf(path)) !== path
+      )
         continue
       if (paths.generation[path] !== source.generation[family]) this.makePathLongLived(family, source, path)
     }

@@ -91,8 +91,8 @@ t.test('actions', async (t) => {
   t.match((await post('/v1/reload?dryRun=1')).json, { ok: true, applied: false })
   await post('/v1/reload')
   t.same(given.calls, [
-    ['down', 'tor-a', 'new line card'],
-    ['down', 'tor-a', undefined],
+    ['down', 'tor-a', { text: 'new line card' }],
+    ['down', 'tor-a', {}],
     ['up', '192.168.0.0/16'],
     ['clear', 'tor-a'],
     ['refresh', 'tor-a'],

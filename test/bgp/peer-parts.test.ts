@@ -47,6 +47,7 @@ t.test('which changes need a new session', async (t) => {
     longLivedStaleSeconds: 1,
     extendedNextHop: true,
     extendedMessages: true,
+    enhancedRefresh: false,
     advertiseHostname: true,
     role: 'peer',
     roleStrict: true,

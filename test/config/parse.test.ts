@@ -198,6 +198,7 @@ t.test('defaults', async (t) => {
     longLivedStaleSeconds: 0,
     extendedNextHop: false,
     extendedMessages: true,
+    enhancedRefresh: true,
     linkLocalNextHop: 'native',
     advertiseHostname: true,
     role: null,

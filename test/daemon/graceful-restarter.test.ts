@@ -104,7 +104,7 @@ t.test('a peer that says no End-of-RIB delays 20 s at most', async (t) => {
   await world.advance(1)
   t.same(world.restart!.waitsFor, [])
   a.read()
-    t.equal(a.receiver.endOfRib[0], 1)
+  t.equal(a.receiver.endOfRib[0], 1)
 })
 
 t.test(
@@ -114,14 +114,14 @@ t.test(
     await refused.settle()
     t.same(refused.restart!.waitsFor, [])
     const silent = new GracefulWorld([peer('a', A, { passive: false, connectRetryMs: 4_000 })], {
-    stateFile: stateOf(A),
-    latencyMs: 3_600_000,
-  }).start()
-  await silent.advance(4)
-  t.same(silent.restart!.waitsFor, [A])
-  await silent.advance(1)
-  t.same(silent.restart!.waitsFor, [])
-  const { world: passive } = given(stateOf(A))
+      stateFile: stateOf(A),
+      latencyMs: 3_600_000,
+    }).start()
+    await silent.advance(4)
+    t.same(silent.restart!.waitsFor, [A])
+    await silent.advance(1)
+    t.same(silent.restart!.waitsFor, [])
+    const { world: passive } = given(stateOf(A))
     await passive.advance(9)
     t.same(passive.restart!.waitsFor, [A])
     await passive.advance(1)

@@ -2,9 +2,9 @@
  * Long-lived graceful restart (RFC 9494) in virtual time: how stale routes age, what they mean to the decision, and who hears of them.
  */
 import t from 'tap'
+import { formatCommunities } from '../../src/bgp/attributes/text.js'
 import type { CapabilityOffer } from '../../src/bgp/capabilities/offer.js'
 import { readOffer } from '../../src/bgp/capabilities/offer.js'
-import { formatCommunities } from '../../src/bgp/attributes/text.js'
 import type { NeighborConfig } from '../../src/config/types.js'
 import { Family } from '../../src/net/family.js'
 import { GracefulWorld, Played } from '../support/graceful-world.js'
@@ -53,24 +53,27 @@ function communitiesOf(world: GracefulWorld, prefix: string): readonly string[] 
   return formatCommunities(store.attributes(set).communities ?? new Uint8Array(0))
 }
 
-t.test('after the restart time routes live on as the last resort, until the lesser of both times is over', async (t) => {
-  const { world, a, b, c } = await given()
-  a.lose()
-  await world.advance(59)
-  t.same(world.table(), ['10.1.0.0/16 S', '10.2.0.0/16 S', '10.3.0.0/16 S'])
-  await world.advance(2)
-  t.same(world.table(), ['10.1.0.0/16 S', '10.2.0.0/16'], 'NO_LLGR is gone, any other route is better')
-  t.match(communitiesOf(world, '10.1.0.0/16'), [/llgr-stale|65535:6/])
-  t.same(b.heard(), ['10.1.0.0/16', '10.2.0.0/16'])
-  t.match(b.receiver.routes.get('0 10.1.0.0/16'), /ffff0006/)
-  c.read()
-  t.match(c.receiver.routes.get('0 10.1.0.0/16'), /40050400000000.*ffff0006ffffff01/, 'NO_EXPORT and LOCAL_PREF 0')
-  await world.advance(997)
-  t.same(world.table(), ['10.1.0.0/16 S', '10.2.0.0/16'])
-  await world.advance(3)
-  t.same(world.table(), ['10.2.0.0/16'])
-  t.same(c.heard(), ['10.2.0.0/16'])
-})
+t.test(
+  'after the restart time routes live on as the last resort, until the lesser of both times is over',
+  async (t) => {
+    const { world, a, b, c } = await given()
+    a.lose()
+    await world.advance(59)
+    t.same(world.table(), ['10.1.0.0/16 S', '10.2.0.0/16 S', '10.3.0.0/16 S'])
+    await world.advance(2)
+    t.same(world.table(), ['10.1.0.0/16 S', '10.2.0.0/16'], 'NO_LLGR is gone, any other route is better')
+    t.match(communitiesOf(world, '10.1.0.0/16'), [/llgr-stale|65535:6/])
+    t.same(b.heard(), ['10.1.0.0/16', '10.2.0.0/16'])
+    t.match(b.receiver.routes.get('0 10.1.0.0/16'), /ffff0006/)
+    c.read()
+    t.match(c.receiver.routes.get('0 10.1.0.0/16'), /40050400000000.*ffff0006ffffff01/, 'NO_EXPORT and LOCAL_PREF 0')
+    await world.advance(997)
+    t.same(world.table(), ['10.1.0.0/16 S', '10.2.0.0/16'])
+    await world.advance(3)
+    t.same(world.table(), ['10.2.0.0/16'])
+    t.same(c.heard(), ['10.2.0.0/16'])
+  },
+)
 
 t.test('a restart time of 0: long-lived at once', async (t) => {
   const { world, a } = await given({}, offer(0, 100))

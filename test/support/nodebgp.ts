@@ -183,6 +183,7 @@ export class Nodebgp extends Speaker {
       ...(peer.range === undefined ? { sourceAddress: this.localAddress(peer) } : {}),
       ...(peer.passive ? { passive: true } : {}),
       ...(peer.client ? { reflectorClient: true } : {}),
+      ...(peer.enhancedRefresh === undefined ? {} : { enhancedRefresh: peer.enhancedRefresh }),
       ...(peer.addPath ? { addPath: { ...peer.addPath, ...(peer.addPath.send === true ? { send: 'all' } : {}) } } : {}),
       // An external neighbour without policies exchanges nothing (RFC 8212).
       ...(peer.asn === this.spec.asn ? {} : { import: 'accept-all', export: 'accept-all' }),

@@ -143,6 +143,7 @@ export function neighbor(given: Partial<NeighborConfig> & { readonly name: strin
     longLivedStaleSeconds: 0,
     extendedNextHop: false,
     extendedMessages: false,
+    enhancedRefresh: true,
     linkLocalNextHop: 'native',
     advertiseHostname: false,
     role: null,

@@ -19,6 +19,8 @@ export interface PeerSpec {
   readonly client?: boolean
   /** False: this speaker does not offer 4-octet AS numbers (BIRD, ExaBGP, OpenBGPD). */
   readonly as4?: boolean
+  /** False: nodebgp does not offer enhanced route refresh (RFC 7313). */
+  readonly enhancedRefresh?: boolean
   /** ADD-PATH (nodebgp, BIRD, FRR, GoBGP): all paths are sent, several are received. FRR always receives. */
   readonly addPath?: { readonly send?: boolean | number; readonly receive?: boolean }
 }
