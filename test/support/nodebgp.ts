@@ -185,6 +185,7 @@ export class Nodebgp extends Speaker {
       ...(peer.client ? { reflectorClient: true } : {}),
       ...(peer.enhancedRefresh === undefined ? {} : { enhancedRefresh: peer.enhancedRefresh }),
       ...(peer.addPath ? { addPath: { ...peer.addPath, ...(peer.addPath.send === true ? { send: 'all' } : {}) } } : {}),
+      ...(peer.graceful ? { gracefulRestart: { restartTime: '60s' }, longLivedGracefulRestart: '600s' } : {}),
       // An external neighbour without policies exchanges nothing (RFC 8212).
       ...(peer.asn === this.spec.asn ? {} : { import: 'accept-all', export: 'accept-all' }),
     }

@@ -10,11 +10,16 @@ import { isIpv6, type LearnedRoute, type OwnRoute, type PeerSpec, Speaker } from
 export class Bird extends Speaker {
   readonly kind = 'bird'
 
+  #started = false
+
   protected async launch(): Promise<Process> {
     this.#write()
+    const recovers = this.#started && this.spec.peers.some(({ graceful }) => graceful)
+    this.#started = true
     const { dir, netns } = this.host
     return new Process(netns, join(dir, 'out.log'), 'bird', [
       '-f',
+      ...(recovers ? ['-R'] : []),
       '-c',
       this.#file,
       '-s',
@@ -123,7 +128,7 @@ export class Bird extends Speaker {
   neighbor ${peer.range === undefined ? peer.address : `range ${peer.range}`} as ${peer.asn};
   ${peer.range === undefined ? '' : `dynamic name "d${index}x";`}
   strict bind on; hold time 9; connect delay time 1; connect retry time 1; error wait time 1,3;
-  graceful restart off; long lived graceful restart off;
+  ${peer.graceful ? 'graceful restart on; graceful restart time 60; long lived graceful restart on; long lived stale time 600;' : 'graceful restart off; long lived graceful restart off;'}
   ${peer.passive ? 'passive on;' : ''} ${peer.as4 === false ? 'enable as4 off;' : ''}
   ${peer.client ? 'rr client;' : ''} ${internalReflector ? `rr cluster id ${spec.clusterId};` : ''}
   ${channels.join('\n  ')}

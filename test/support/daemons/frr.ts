@@ -127,6 +127,9 @@ export class Frr extends Speaker {
       `bgp router-id ${spec.routerId ?? host.v4}`,
       ...['no bgp default ipv4-unicast', 'no bgp ebgp-requires-policy', 'no bgp network import-check'],
       ...(spec.clusterId === undefined ? [] : [`bgp cluster-id ${spec.clusterId}`]),
+      ...(spec.peers.some(({ graceful }) => graceful)
+        ? ['bgp graceful-restart', 'bgp graceful-restart restart-time 60', 'bgp graceful-restart preserve-fw-state']
+        : []),
       ...neighbors,
       ...(['ipv4-unicast', 'ipv6-unicast'] as const).flatMap((family) => this.#family(family)),
       '',

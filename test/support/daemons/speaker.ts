@@ -17,6 +17,8 @@ export interface PeerSpec {
   readonly passive?: boolean
   /** The neighbour is a reflector client of ours. */
   readonly client?: boolean
+  /** Graceful restart in both roles, and long-lived (nodebgp, BIRD, FRR). */
+  readonly graceful?: boolean
   /** False: this speaker does not offer 4-octet AS numbers (BIRD, ExaBGP, OpenBGPD). */
   readonly as4?: boolean
   /** False: nodebgp does not offer enhanced route refresh (RFC 7313). */
