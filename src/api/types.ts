@@ -25,6 +25,8 @@ export interface SummaryView {
     readonly refusedConnections: number
     readonly limitedConnections: number
   }
+  /** After a restart: peers whose End-of-RIB the first decisions still wait for. */
+  readonly waitsFor?: readonly string[]
   readonly peers: readonly PeerSummary[]
 }
 export interface PeerSummary {
@@ -85,6 +87,22 @@ export interface NeighborView extends PeerSummary {
   readonly holdTimeSeconds: number
   readonly keepaliveSeconds: number
   readonly capabilities: readonly { readonly code: number; readonly name: string; readonly value: string }[]
+  /** What the peer offers of graceful restart (RFC 4724, 8538, 9494), of the present session or of the last one while its routes are kept. */
+  readonly gracefulRestart?: {
+    readonly restartTimeSeconds: number
+    readonly restarting: boolean
+    /** The N bit on both sides. */
+    readonly notification: boolean
+    readonly families: readonly { readonly family: FamilyName; readonly forwarding: boolean }[]
+    readonly longLived: readonly { readonly family: FamilyName; readonly staleTimeSeconds: number }[]
+    /** Families with stale routes: restarting (the peer is away), long-lived, returned (waits for End-of-RIB). */
+    readonly stale: readonly {
+      readonly family: FamilyName
+      readonly phase: 'restarting' | 'long-lived' | 'returned'
+      readonly routes: number
+      readonly remainingSeconds: number
+    }[]
+  }
   readonly as4: boolean
   /** Null while there is no session. */
   readonly negotiated?: NegotiatedView | null

@@ -48,6 +48,7 @@ export class PeerViews {
       })),
       attributeSets: rib.store.size,
       connections: { ...manager.counters },
+      ...(this.#context.restart.waitsFor.length > 0 ? { waitsFor: this.#context.restart.waitsFor } : {}),
       peers: [...peers, ...idleRanges.map(rangeSummary)],
     }
   }
@@ -67,7 +68,7 @@ export class PeerViews {
   }
 
   #summaryOf(peer: Peer, counts: Counts): PeerSummary {
-    const live = this.#context.routes.live.get(peer)
+    const live = this.#context.routes.entry(peer)
     const families = FAMILIES.map(({ family }) => family)
     const sum = (of: (family: number) => number): number =>
       families.reduce<number>((total, family) => total + of(family), 0)
@@ -76,7 +77,7 @@ export class PeerViews {
       address: peer.address,
       asn: peer.config.asn,
       state: peer.state,
-      stateText: stateText(peer),
+      stateText: this.#stateText(peer),
       dynamic: peer.dynamic,
       range: false,
       messagesReceived: total(peer.counters.received),
@@ -98,8 +99,40 @@ export class PeerViews {
     }
   }
 
+  #stateText(peer: Peer): string {
+    if (this.#context.routes.live.has(peer)) return stateText(peer)
+    const [first] = this.#context.routes.stale.view(peer)
+    if (first === undefined) return stateText(peer)
+    return first.phase === 'long-lived' ? 'LongLivedStale' : 'Restarting'
+  }
+
+  #graceful(peer: Peer): Pick<NeighborView, 'gracefulRestart'> {
+    const live = this.#context.routes.entry(peer)
+    const offer = live?.negotiated.gracefulRestart ?? null
+    if (live === undefined || offer === null) return {}
+    const { negotiated, source } = live
+    return {
+      gracefulRestart: {
+        restartTimeSeconds: offer.restartTimeSeconds,
+        restarting: offer.restarting,
+        notification: negotiated.gracefulNotification,
+        families: offer.families.map(({ family, forwarding }) => ({ family: familyRow(family).name, forwarding })),
+        longLived: negotiated.longLived.map(({ family, staleTimeSeconds }) => ({
+          family: familyRow(family).name,
+          staleTimeSeconds,
+        })),
+        stale: this.#context.routes.stale.view(peer).map(({ family, phase, remainingSeconds }) => ({
+          family: familyRow(family).name,
+          phase,
+          routes: this.#context.rib.countStale(family, source),
+          remainingSeconds,
+        })),
+      },
+    }
+  }
+
   #neighbor(peer: Peer, counts: Counts): NeighborView {
-    const live = this.#context.routes.live.get(peer)
+    const live = this.#context.routes.entry(peer)
     const { config: neighbor, negotiated } = peer
     const kind = peerKind(neighbor, this.#context.config())
     return {
@@ -119,6 +152,7 @@ export class PeerViews {
         name: capabilityName(code),
         value: Buffer.from(value).toString('hex'),
       })),
+      ...this.#graceful(peer),
       as4: negotiated?.as4 ?? false,
       negotiated: negotiated === null ? null : negotiatedView(negotiated, neighbor),
       importPolicy: neighbor.importPolicy,
@@ -131,7 +165,7 @@ export class PeerViews {
         ended: peer.counters.refreshesEnded,
         timedOut: peer.counters.refreshesTimedOut,
       },
-      notes: peerNotes(neighbor, live),
+      notes: peerNotes(neighbor, this.#context.routes.live.get(peer)),
       perFamily: (live?.members ?? []).map(({ group, member }) => ({
         family: familyRow(group.family).name,
         received: live!.source.received[group.family]!,

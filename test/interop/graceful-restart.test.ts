@@ -1,5 +1,5 @@
 /**
- * Graceful restart with BIRD and FRR, both ways: kill -9 of our daemon loses no route on them, kill -9 of theirs loses none here; End-of-RIB after the return takes
+ * Graceful restart with BIRD and FRR, both ways: kill -9 and SIGTERM of our daemon lose no route on them, kill -9 of theirs loses none here; End-of-RIB after the return takes
  * out what is not announced any more.
  */
 import t from 'tap'
@@ -54,6 +54,19 @@ for (const kind of ['bird', 'frr'] as const satisfies readonly ForeignKind[]) {
     await them.established(here.v4)
     await them.lost(OURS[1]!)
     t.ok(await has(them, OURS[0]!), 'only what we announce no more is swept')
+    await us.learned(THEIRS[0]!)
+
+    await until(
+      'both have sent End-of-RIB again',
+      () => us.neighbor(there.v4),
+      ({ perFamily }) => perFamily.every(({ endOfRibReceived, endOfRibSent }) => endOfRibReceived && endOfRibSent),
+    )
+    await us.stop()
+    await them.notEstablished(here.v4)
+    t.ok(await has(them, OURS[0]!), 'SIGTERM is graceful, too')
+    await us.start()
+    await us.established(there.v4)
+    await them.established(here.v4)
     await us.learned(THEIRS[0]!)
 
     await them.kill()

@@ -31,6 +31,7 @@ interface Sample {
   readonly clusters?: number
   readonly address?: string
   readonly nextHop?: string
+  readonly longLived?: boolean
 }
 
 const { paths: STEPS } = JSON.parse(readFileSync(join(projectRoot, 'fixtures/decision/steps.json'), 'utf8')) as {
@@ -71,7 +72,7 @@ class Table {
   insert(sample: Sample): number {
     const { rib } = this.world
     const source = this.sources.get(sample)!
-    const { localPref, path, origin, med, originatorId, clusters, metric, nextHop, weight } = sample
+    const { localPref, path, origin, med, originatorId, clusters, metric, nextHop, weight, longLived } = sample
     const set = rib.store.internAttributes(
       attributesWith({
         localPref: localPref ?? 100,
@@ -80,6 +81,7 @@ class Table {
         med: med ?? -1,
         originatorId: originatorId ?? -1,
         clusterList: clusters === undefined ? null : new Uint8Array(clusters * 4).fill(9),
+        communities: longLived === true ? Uint8Array.of(0xff, 0xff, 0, 6) : null,
         nextHop: parseAddress(nextHop ?? `10.0.${metric ?? 0}.1`),
       }),
     )

@@ -61,6 +61,13 @@ export interface NaiveWinner {
 
 function key({ peer, attributes }: NaiveWinner, med: boolean): number[] {
   return [
+    // LLGR_STALE (RFC 9494 §4.3).
+    Buffer.from(attributes.communities ?? [])
+      .toString('hex')
+      .match(/.{8}/g)
+      ?.includes('ffff0006') === true
+      ? 1
+      : 0,
     -(attributes.localPref < 0 ? 100 : attributes.localPref),
     asPathLength(attributes.asPath!),
     attributes.origin,

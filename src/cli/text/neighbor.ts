@@ -39,6 +39,7 @@ export function formatNeighbor(peer: NeighborView, style: Style): string {
         ['Families', peer.families.join(', ')],
         ['Negotiated', up ? peer.negotiatedFamilies.join(', ') || 'none' : null],
         ['Hold time', `${peer.holdTimeSeconds} s, keepalive ${peer.keepaliveSeconds} s`],
+        ['Graceful', graceful(peer)],
         ['AS numbers', up ? (peer.as4 ? '4 octets' : '2 octets') : null],
         ...negotiated(peer),
         ['Import policy', peer.importPolicy ?? 'none'],
@@ -50,6 +51,7 @@ export function formatNeighbor(peer: NeighborView, style: Style): string {
       '  ',
     ),
     ...peer.notes.map((note) => `  ${paint('Note:', 'yellow', style)} ${printable(note)}\n`),
+    block('Stale routes', stale(peer)),
     block('Prefixes', families(peer, style)),
     block('Messages', messages(peer, style)),
     block('Capabilities of the peer', capabilities(peer)),
@@ -109,6 +111,23 @@ const ADD_PATH: Column<NeighborView['perFamily'][number]> = {
     const send = addPath.send === 0 ? '' : addPath.send === 'all' ? 'send all' : `send best ${addPath.send}`
     return [send, addPath.receive && 'receive'].filter(Boolean).join(', ')
   },
+}
+
+function graceful({ gracefulRestart: offer }: NeighborView): string | null {
+  if (offer === undefined) return null
+  const families = offer.families.map(({ family, forwarding }) => `${family}${forwarding ? ' (forwards)' : ''}`)
+  const parts = [
+    families.length === 0 ? 'helps only' : `restart time ${offer.restartTimeSeconds} s for ${families.join(', ')}`,
+    offer.notification ? 'NOTIFICATIONs too' : '',
+    ...offer.longLived.map(({ family, staleTimeSeconds }) => `long-lived ${staleTimeSeconds} s for ${family}`),
+  ]
+  return parts.filter((part) => part !== '').join('; ')
+}
+
+function stale({ gracefulRestart: offer }: NeighborView): string {
+  return (offer?.stale ?? [])
+    .map(({ family, phase, routes, remainingSeconds }) => `${family} ${routes} ${phase}, ${remainingSeconds} s left\n`)
+    .join('')
 }
 
 function eor(received: boolean, sent: boolean): string {

@@ -27,6 +27,11 @@ export function formatSummary(view: SummaryView, wide: boolean, style: Style): s
     `BGP router identifier ${view.routerId}, local AS number ${view.asn}${reflector}`,
     `${view.nodeName}, nodebgp ${view.version}, up ${formatDuration(view.uptimeSeconds)}, kernel routes: ${view.fibDriver}`,
     ...view.families.map(({ family, prefixes, paths }) => `${family}: ${prefixes} prefixes, ${paths} paths`),
+    ...(view.waitsFor === undefined
+      ? []
+      : [
+          `restarting: nothing is decided or sent yet, waiting for End-of-RIB of ${view.waitsFor.slice(0, 10).join(', ')}`,
+        ]),
     `${view.attributeSets} attribute sets; ${peers.length} peers, ${established} Established`,
   ]
   const columns = wide ? [...SUMMARY_COLUMNS, REASON] : SUMMARY_COLUMNS
