@@ -78,7 +78,13 @@ export class GracefulWorld {
     if (this.restart !== null) this.restart.forwarding = true
     const policies = new Policies()
     const config = () =>
-      ({ asn: ASN, routerId, reflector: { clusterId: routerId }, policies: new Map() }) as unknown as Config
+      ({
+        asn: ASN,
+        routerId,
+        reflector: { clusterId: routerId },
+        policies: new Map(),
+        limits: { pendingConnections: 1000, paths: 1_000_000 },
+      }) as unknown as Config
     this.routes = new PeerRoutes({
       rib: this.rib,
       reflector: this.reflector,
