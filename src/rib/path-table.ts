@@ -29,6 +29,8 @@ export class PathTable {
   #receivedIds = NONE
   /** How many announce the record to somebody, by its id; below 0: as many, and the path is gone. Empty until somebody does. */
   #holds = NONE
+  /** By prefix id: the first of its paths that are gone and held; the others by nextOfPrefix. Announced again, such a path gets its record back. */
+  readonly #gone = new Map<number, number>()
 
   /** By prefix id: its first path and its winner. */
   firstOfPrefix = new Int32Array(INITIAL)
@@ -93,6 +95,7 @@ export class PathTable {
 
   /**
    * Somebody announces the path under its id (RFC 7911 §3): the id is not given to another path before release(), and the record names its prefix until then.
+   * The same path, gone and announced again meanwhile, has the same id.
    */
   retain(path: number): void {
     if (this.#holds.length < this.prefix.length) this.#holds = grown(this.#holds, this.prefix.length)
@@ -102,12 +105,39 @@ export class PathTable {
   release(path: number): void {
     const holds = this.#holds[path]!
     this.#holds[path] = holds < 0 ? holds + 1 : holds - 1
-    if (holds === -1) this.#freeIds.push(path)
+    if (holds !== -1) return
+    this.#takeGone(this.prefix[path]!, (gone) => gone === path)
+    this.#freeIds.push(path)
+  }
+
+  /** Takes the first gone path of the prefix that is meant out of their list; 0 when there is none. */
+  #takeGone(prefix: number, isMeant: (path: number) => boolean): number {
+    let before = 0
+    for (let path = this.#gone.get(prefix) ?? 0; path !== 0; before = path, path = this.nextOfPrefix[path]!) {
+      if (!isMeant(path)) continue
+      const after = this.nextOfPrefix[path]!
+      if (before !== 0) this.nextOfPrefix[before] = after
+      else if (after !== 0) this.#gone.set(prefix, after)
+      else this.#gone.delete(prefix)
+      return path
+    }
+    return 0
+  }
+
+  /** The record of the same path, gone and still held: under its old id, so that a path that comes and goes does not take one id after the other. */
+  #goneAgain(prefix: number, source: number, receivedId: number): number {
+    const path = this.#takeGone(
+      prefix,
+      (gone) => this.source[gone] === source && this.receivedIdOf(gone) === receivedId >>> 0,
+    )
+    if (path !== 0) this.#holds[path] = -this.#holds[path]!
+    return path
   }
 
   /** A new path in the lists of its prefix and its source. `head` is the first path of the source; the new one becomes it. */
   insert(prefix: number, source: number, head: number, receivedId = 0): number {
-    const path = this.#freeIds.pop() ?? this.#end++
+    const again = this.#gone.size > 0 && this.#gone.has(prefix) ? this.#goneAgain(prefix, source, receivedId) : 0
+    const path = again || (this.#freeIds.pop() ?? this.#end++)
     if (path >= this.prefix.length) this.#grow()
     if (receivedId !== 0 || this.#receivedIds.length > 0) this.#setReceivedId(path, receivedId)
     this.prefix[path] = prefix
@@ -135,8 +165,11 @@ export class PathTable {
     const after = this.nextOfSource[path]!
     if (before !== 0) this.nextOfSource[before] = after
     if (after !== 0) this.previousOfSource[after] = before
-    if (this.#holds.length > path && this.#holds[path] !== 0) this.#holds[path] = -this.#holds[path]!
-    else this.#freeIds.push(path)
+    if (this.#holds.length > path && this.#holds[path] !== 0) {
+      this.#holds[path] = -this.#holds[path]!
+      this.nextOfPrefix[path] = this.#gone.get(prefix) ?? 0
+      this.#gone.set(prefix, path)
+    } else this.#freeIds.push(path)
     this.#count--
     return before === 0 ? after : head
   }

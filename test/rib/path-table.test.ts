@@ -83,7 +83,7 @@ t.test(
         const heads = [0, 0]
         const live = new Map<string, number>()
         /** Path id → how often it is held, and the prefix that it has to go on naming. */
-        const held = new Map<number, { count: number; readonly prefix: number }>()
+        const held = new Map<number, { count: number; readonly prefix: number; readonly key: string }>()
         for (const { prefix, source, id, what } of steps) {
           const key = `${prefix} ${source} ${id}`
           const path = table.find(prefix, source, id)
@@ -91,7 +91,9 @@ t.test(
           if (path !== 0 && table.receivedIdOf(path) !== id) return false
           if (what === 'add' && path === 0) {
             const made = table.insert(prefix, source, heads[source]!, id)
-            if (held.has(made)) return false
+            // Its own id again while somebody holds it, never that of another path.
+            const [before] = [...held].find(([, one]) => one.key === key) ?? [made]
+            if (made !== before || (held.has(made) && held.get(made)!.key !== key)) return false
             heads[source] = made
             live.set(key, made)
           } else if (what === 'remove' && path !== 0) {
@@ -99,7 +101,7 @@ t.test(
             live.delete(key)
           } else if (what === 'hold' && path !== 0) {
             table.retain(path)
-            held.set(path, { count: (held.get(path)?.count ?? 0) + 1, prefix })
+            held.set(path, { count: (held.get(path)?.count ?? 0) + 1, prefix, key })
           } else if (what === 'release') {
             const [known] = held
             if (known === undefined) continue
