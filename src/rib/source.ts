@@ -49,9 +49,9 @@ export class RibSource {
   /** Equal where policies see no difference; 0 for the local source. */
   readonly policyKey: number
   /** First path of this source, by family. */
-  readonly head: Int32Array = new Int32Array(FAMILY_COUNT)
-  readonly received: Int32Array = new Int32Array(FAMILY_COUNT)
-  readonly accepted: Int32Array = new Int32Array(FAMILY_COUNT)
+  readonly head: number[] = new Array<number>(FAMILY_COUNT).fill(0)
+  readonly received: number[] = new Array<number>(FAMILY_COUNT).fill(0)
+  readonly accepted: number[] = new Array<number>(FAMILY_COUNT).fill(0)
   /** Paths whose generation is another one are stale: not said again since markStale(). By family, 0 to 255. */
   readonly generation: number[] = new Array<number>(FAMILY_COUNT).fill(0)
   /** Next path that a sweep of stale paths looks at, 0 when none is under way. By family. */
