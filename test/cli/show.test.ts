@@ -74,7 +74,7 @@ t.test('show rib: table, options, exit codes', async (t) => {
   t.equal(code, 0)
   t.equal(
     out,
-    `St: * valid, > best, = multipath. Orig: i igp, e egp, ? incomplete
+    `St: * valid, > best, = multipath, S stale. Orig: i igp, e egp, ? incomplete
 St  Network          NextHop      LocPrf  MED  Weight  Path         Orig       Age  From
 *>  10.244.1.0/26    192.168.0.7     100    -       0  65001 64513  i     00:00:59  tor-a
 *>  10.244.171.0/26  -                 -    -   32768  -            i     00:00:59  local
