@@ -20,6 +20,8 @@ export class Engine {
   #scheduled = false
   #stopped = false
   #held = false
+  /** By family: prefixes marked before release() that are not decided yet. Until then nothing is sent: End-of-RIB has to come behind all of them. */
+  readonly #owed: number[] = FAMILIES.map(() => 0)
   #idleWaiters: (() => void)[] = []
 
   constructor(rib: Rib, reflector: Reflector, onWinners: WinnersListener) {
@@ -43,6 +45,7 @@ export class Engine {
 
   release(): void {
     this.#held = false
+    for (const { family, dirty } of this.#rib.tables) this.#owed[family] = dirty.size
     this.schedule()
   }
 
@@ -67,7 +70,7 @@ export class Engine {
     const endMs = performance.now() + SLICE_MS
     const isOver = (): boolean => performance.now() >= endMs
     while (this.#tables() && !isOver()) {}
-    if (!this.#held) this.#reflector.pump(isOver)
+    if (!this.#held && this.#owed.every((count) => count <= 0)) this.#reflector.pump(isOver)
     this.#rib.store.sweep()
     if (this.#hasWork()) this.schedule()
     else for (const resolve of this.#idleWaiters.splice(0)) resolve()
@@ -84,6 +87,8 @@ export class Engine {
     for (const { family } of this.#held ? [] : FAMILIES) {
       const count = rib.decide(family)
       if (count === 0) continue
+      // Oldest first: what was marked since then comes behind them.
+      this.#owed[family]! -= count
       this.#reflector.change(family, rib.batch, count)
       this.#onWinners(family, rib.batch, count)
       rib.finish(family, count)

@@ -4,6 +4,7 @@ import { Engine } from '../../src/daemon/engine.js'
 import { FAMILIES, Family } from '../../src/net/family.js'
 import { Reflector } from '../../src/reflector/reflector.js'
 import { BATCH_PREFIXES } from '../../src/rib/rib.js'
+import { exporterOptions } from '../reflector/given.js'
 import { attributesWith, RibWorld } from '../rib/given.js'
 
 function given(): { world: RibWorld; engine: Engine; batches: number[] } {
@@ -89,6 +90,40 @@ t.test('closed sources are cleared, and freed sets swept, with nobody else askin
     t.equal(world.rib.tables[family]!.paths.size + world.rib.tables[family]!.prefixes.size, 0)
   t.equal(world.rib.store.size, 0)
 })
+
+t.test(
+  'held: nothing is decided or sent; released: End-of-RIB comes behind all that was marked (RFC 4724 §4.1)',
+  async (t) => {
+    const world = new RibWorld()
+    const reflector = new Reflector(world.rib, 1)
+    let decided = 0
+    // A slow FIB: one batch uses up the slice of its turn.
+    const engine = new Engine(world.rib, reflector, (_, __, count) => {
+      decided += count
+      const end = performance.now() + 8
+      while (performance.now() < end) {}
+    })
+    const sent: { endOfRib: boolean; decided: number }[] = []
+    engine.hold()
+    reflector.join(99, 'helper', exporterOptions(), {
+      send: (chunks, taken) => {
+        const octets = chunks.at(-1)!
+        sent.push({ endOfRib: octets.length === 23 || octets.subarray(-4).every((octet) => octet === 0), decided })
+        taken()
+      },
+    })
+    announceMany(world, 5 * BATCH_PREFIXES)
+    engine.schedule()
+    await engine.idle()
+    t.same([decided, sent], [0, []])
+    engine.release()
+    await engine.idle()
+    t.equal(decided, 5 * BATCH_PREFIXES)
+    t.ok(sent.length > 0)
+    t.ok(sent.at(-1)!.endOfRib, 'End-of-RIB comes last')
+    t.same([...new Set(sent.map((one) => one.decided))], [decided], 'and nothing was sent before all was decided')
+  },
+)
 
 t.test('nothing runs after stop', async (t) => {
   const { world, engine, batches } = given()
