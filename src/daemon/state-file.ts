@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import type { FamilyName } from '../net/family.js'
 import { familyByName } from '../net/family.js'
 import { canonicalAddress } from './restart-peers.js'
@@ -65,7 +66,7 @@ export function parseState(text: string): KnownPeer[] {
 export class StateWriter {
   readonly #file: string
   readonly #trouble: (text: string) => void
-  #wanted: string | null = null
+  #wanted: readonly KnownPeer[] | null = null
   #written = ''
   #writing: Promise<void> | null = null
 
@@ -76,7 +77,7 @@ export class StateWriter {
 
   /** Resolves when this, or what came after it, is on the disk or could not be written. */
   write(peers: readonly KnownPeer[]): Promise<void> {
-    this.#wanted = `${JSON.stringify({ version: VERSION, peers }, null, 1)}\n`
+    this.#wanted = peers
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = null
     })
@@ -85,7 +86,7 @@ export class StateWriter {
 
   async #writeAll(): Promise<void> {
     while (this.#wanted !== null) {
-      const text = this.#wanted
+      const text = `${JSON.stringify({ version: VERSION, peers: this.#wanted }, null, 1)}\n`
       this.#wanted = null
       if (text === this.#written) continue
       const beside = `${this.#file}.${process.pid}.new`
@@ -93,6 +94,8 @@ export class StateWriter {
         await writeFile(beside, text, { mode: 0o600 })
         await rename(beside, this.#file)
         this.#written = text
+        // A thousand peers that come up one after the other are a few writes, not a thousand.
+        if (this.#wanted !== null) await setTimeout(BETWEEN_WRITES_MS)
       } catch (error) {
         await rm(beside, { force: true }).catch(() => {})
         this.#trouble(
@@ -104,6 +107,7 @@ export class StateWriter {
 }
 
 const VERSION = 1
+const BETWEEN_WRITES_MS = 100
 /** A peer has about 100 octets. */
 const MAX_OCTETS = 8 << 20
 const MAX_PEERS = 50_000
