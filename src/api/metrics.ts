@@ -132,6 +132,7 @@ function fillPeer(fill: Fill, peer: PeerSummary): void {
   fill('bgp_routes_received', { ...labels, route_family: 'all' }, peer.prefixesReceived)
   fill('bgp_routes_accepted', { ...labels, route_family: 'all' }, peer.prefixesAccepted)
   fill('bgp_routes_advertised', { ...labels, route_family: 'all' }, peer.prefixesSent)
+  fill('bgp_routes_stale', { ...labels, route_family: 'all' }, peer.staleRoutes ?? 0)
 }
 
 /** What only the detailed view of a configured neighbour has. */
@@ -145,7 +146,10 @@ function fillNeighbor(fill: Fill, peer: NeighborView): void {
     fill('bgp_routes_received', familyLabels, family.received)
     fill('bgp_routes_accepted', familyLabels, family.accepted)
     fill('bgp_routes_advertised', familyLabels, family.sent)
+    fill('bgp_routes_stale', familyLabels, 0)
   }
+  for (const { family, routes } of peer.gracefulRestart?.stale ?? [])
+    fill('bgp_routes_stale', { ...labels, route_family: family }, routes)
   for (const [key, received, sent] of MESSAGE_METRICS) {
     fill(received, labels, peer.messages.received[key] ?? 0)
     fill(sent, labels, peer.messages.sent[key] ?? 0)
@@ -183,6 +187,11 @@ function fillRanges(fill: Fill, peers: readonly PeerSummary[]): void {
       'bgp_range_routes_advertised',
       { range },
       sum((peer) => peer.prefixesSent),
+    )
+    fill(
+      'bgp_range_routes_stale',
+      { range },
+      sum((peer) => peer.staleRoutes ?? 0),
     )
     fill(
       'bgp_range_messages_received',
@@ -302,6 +311,7 @@ const METRICS = {
   bgp_routes_received: ['gauge', 'Prefixes received', PEER_FAMILY],
   bgp_routes_accepted: ['gauge', 'Prefixes that passed loop checks and import policy', PEER_FAMILY],
   bgp_routes_advertised: ['gauge', 'Prefixes sent', PEER_FAMILY],
+  bgp_routes_stale: ['gauge', 'Stale routes kept in graceful restart, long-lived ones included', PEER_FAMILY],
   bgp_update_errors_total: [
     'counter',
     'Wrong messages by what was done (RFC 7606 §2); family-ignored: routes of families that were not negotiated',
@@ -323,6 +333,7 @@ const METRICS = {
   bgp_range_routes_received: ['gauge', 'Prefixes received from the peers of a range', ['range']],
   bgp_range_routes_accepted: ['gauge', 'Prefixes accepted from the peers of a range', ['range']],
   bgp_range_routes_advertised: ['gauge', 'Prefixes sent to the peers of a range', ['range']],
+  bgp_range_routes_stale: ['gauge', 'Stale routes kept for the peers of a range', ['range']],
   bgp_range_messages_received: ['gauge', 'Messages received from the present peers of a range', ['range']],
   bgp_range_messages_sent: ['gauge', 'Messages sent to the present peers of a range', ['range']],
   bgp_range_out_queue_count: [

@@ -47,6 +47,8 @@ export interface PeerSummary {
   readonly prefixesReceived: number
   readonly prefixesAccepted: number
   readonly prefixesSent: number
+  /** Kept for a peer that is or was away (RFC 4724, RFC 9494); absent: none. */
+  readonly staleRoutes?: number
   readonly description: string
   readonly lastReason: string
   /** Dynamic peers: name of the range neighbour they came in by. */

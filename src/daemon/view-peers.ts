@@ -70,6 +70,7 @@ export class PeerViews {
   #summaryOf(peer: Peer, counts: Counts): PeerSummary {
     const live = this.#context.routes.entry(peer)
     const families = FAMILIES.map(({ family }) => family)
+    const stale = this.#stale(peer).reduce((all, { routes }) => all + routes, 0)
     const sum = (of: (family: number) => number): number =>
       families.reduce<number>((total, family) => total + of(family), 0)
     return {
@@ -90,6 +91,7 @@ export class PeerViews {
         live === undefined
           ? 0
           : live.members.reduce((all, { group }) => all + sentTo(counts, group.id, live.source.index), 0),
+      ...(stale === 0 ? {} : { staleRoutes: stale }),
       description: peer.config.description,
       lastReason: peer.lastReason,
       updateErrors: peer.counters.updateErrors,
@@ -110,7 +112,7 @@ export class PeerViews {
     const live = this.#context.routes.entry(peer)
     const offer = live?.negotiated.gracefulRestart ?? null
     if (live === undefined || offer === null) return {}
-    const { negotiated, source } = live
+    const { negotiated } = live
     return {
       gracefulRestart: {
         restartTimeSeconds: offer.restartTimeSeconds,
@@ -121,14 +123,22 @@ export class PeerViews {
           family: familyRow(family).name,
           staleTimeSeconds,
         })),
-        stale: this.#context.routes.stale.view(peer).map(({ family, phase, remainingSeconds }) => ({
-          family: familyRow(family).name,
-          phase,
-          routes: this.#context.rib.countStale(family, source),
-          remainingSeconds,
-        })),
+        stale: this.#stale(peer),
       },
     }
+  }
+
+  /** While the peer is away all of its routes are; those that it has not said again yet are counted one by one. */
+  #stale(peer: Peer): NonNullable<NeighborView['gracefulRestart']>['stale'] {
+    const { rib, routes } = this.#context
+    const source = routes.entry(peer)?.source
+    if (source === undefined) return []
+    return routes.stale.view(peer).map(({ family, phase, remainingSeconds }) => ({
+      family: familyRow(family).name,
+      phase,
+      routes: phase === 'returned' ? rib.countStale(family, source) : source.received[family]!,
+      remainingSeconds,
+    }))
   }
 
   #neighbor(peer: Peer, counts: Counts): NeighborView {

@@ -106,6 +106,26 @@ export const torADetail: NeighborView = {
   ],
   history: [{ time: '2026-01-02T03:04:05Z', from: 'OpenConfirm', to: 'Established', reason: 'KEEPALIVE received' }],
 }
+/** The same while it is away: its routes stay (RFC 4724, RFC 8538, RFC 9494). */
+export const torAAway: NeighborView = {
+  ...torADetail,
+  state: 'Active',
+  stateText: 'LongLivedStale',
+  prefixesSent: 0,
+  staleRoutes: 3,
+  gracefulRestart: {
+    restartTimeSeconds: 120,
+    restarting: false,
+    notification: true,
+    families: [
+      { family: 'ipv4-unicast', forwarding: true },
+      { family: 'ipv6-unicast', forwarding: false },
+    ],
+    longLived: [{ family: 'ipv4-unicast', staleTimeSeconds: 3600 }],
+    stale: [{ family: 'ipv4-unicast', phase: 'long-lived', routes: 3, remainingSeconds: 3210 }],
+  },
+  perFamily: [],
+}
 export const summary: SummaryView = {
   routerId: '192.168.0.11',
   asn: 64512,

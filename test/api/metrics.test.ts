@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ask, dynamicPeer, givenApi, nodes, summary, torA } from './given.js'
+import { ask, dynamicPeer, givenApi, nodes, summary, torA, torAAway } from './given.js'
 
 const peers = [torA, nodes, dynamicPeer(1), dynamicPeer(2), dynamicPeer(3, false)]
 
@@ -18,6 +18,8 @@ t.test('configured neighbours have their own series, those of a range are summed
     'bgp_routes_received{peer="192.168.0.1",name="tor-a",route_family="ipv4-unicast"}': 3,
     'bgp_routes_accepted{peer="192.168.0.1",name="tor-a",route_family="ipv4-unicast"}': 2,
     'bgp_routes_advertised{peer="192.168.0.1",name="tor-a",route_family="ipv4-unicast"}': 1,
+    'bgp_routes_stale{peer="192.168.0.1",name="tor-a",route_family="ipv4-unicast"}': 0,
+    'bgp_range_routes_stale{range="nodes"}': 0,
     'bgp_received_message_total{peer="192.168.0.1",name="tor-a"}': 120,
     'bgp_received_keepalive_total{peer="192.168.0.1",name="tor-a"}': 115,
     'bgp_sent_update_total{peer="192.168.0.1",name="tor-a"}': 2,
@@ -54,6 +56,24 @@ t.test('?peers=all has each; the next scrape forgets them, and concurrent ones d
   t.notMatch(some, /192\.168\.1\./)
   t.notMatch(someAgain, /192\.168\.1\./)
   t.equal(parse(someAgain).get('bgp_received_message_total{peer="192.168.0.1",name="tor-a"}'), 120, 'not added up')
+})
+
+t.test('stale routes of peers that are away', async (t) => {
+  const node = { ...dynamicPeer(1, false), staleRoutes: 2 }
+  const given = await givenApi({
+    views: {
+      summary: () => ({ ...summary, peers: [torAAway, nodes, node, { ...dynamicPeer(2), staleRoutes: 1 }] }),
+      neighbors: () => [torAAway],
+    },
+  })
+  t.teardown(given.end)
+  const samples = parse((await ask({ socketPath: given.socket }, 'GET', '/metrics?peers=all')).text)
+  for (const [name, value] of Object.entries({
+    'bgp_routes_stale{peer="192.168.0.1",name="tor-a",route_family="ipv4-unicast"}': 3,
+    'bgp_routes_stale{peer="192.168.1.1",name="nodes-1",route_family="all"}': 2,
+    'bgp_range_routes_stale{range="nodes"}': 3,
+  }))
+    t.equal(samples.get(name), value, name)
 })
 
 t.test('a peer with quotes and newlines in its name stays one label', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { best, errors, givenApi, own, summary, torADetail } from '../api/given.js'
+import { best, errors, givenApi, own, summary, torAAway, torADetail } from '../api/given.js'
 import { requireOrSkip } from '../support/require.js'
 import { nodebgp, shell } from './cli.js'
 
@@ -123,6 +123,37 @@ t.test('show neighbors X: everything about one', async (t) => {
     out: '',
     err: "nodebgp: no neighbour with the name or address 'nobody'\n",
   })
+})
+
+t.test('show neighbors X: graceful restart, offered and under way', async (t) => {
+  const offered = { ...torADetail, gracefulRestart: { ...torAAway.gracefulRestart!, stale: [] } }
+  const helper = {
+    restartTimeSeconds: 0,
+    restarting: false,
+    notification: false,
+    families: [],
+    longLived: [],
+    stale: [],
+  }
+  const views = [torAAway, offered, { ...torADetail, gracefulRestart: helper }]
+  const [away, up, helps] = await Promise.all(
+    views.map(async (view) => {
+      const one = await givenApi({ views: { neighbors: () => [view] } })
+      t.teardown(one.end)
+      const words = ['show', 'neighbors', 'tor-a', '--socket', one.socket]
+      t.same(JSON.parse((await nodebgp([...words, '--json'])).out), [view], '--json is the view itself')
+      return (await nodebgp(words)).out
+    }),
+  )
+  const offer =
+    / {2}Graceful: +restart time 120 s for ipv4-unicast \(forwards\), ipv6-unicast; NOTIFICATIONs too; long-lived 3600 s for ipv4-unicast\n/
+  t.match(away, /^tor-a \(192\.168\.0\.1\), AS 65001, external: LongLivedStale for 1d02h03m\n/)
+  t.match(away, offer)
+  t.match(away, / {2}Stale routes:\n {4}ipv4-unicast 3 long-lived, 3210 s left\n/)
+  t.match(up, offer)
+  t.notMatch(up, 'Stale routes')
+  t.match(helps, / {2}Graceful: +helps only\n/)
+  t.notMatch((await nodebgp(['show', 'neighbors', 'tor-a', ...socket])).out, 'Graceful:', 'nothing without it')
 })
 
 t.test('explain', async (t) => {

@@ -64,6 +64,8 @@ t.test('a lost TCP connection: the routes stay, stale, until the restart time is
   a.lose()
   await world.settle()
   t.same(world.table(), STALE)
+  const { source } = world.routes.entry(world.manager.find('a')[0]!)!
+  t.equal(world.rib.countStale(Family.IPV4_UNICAST, source), source.received[Family.IPV4_UNICAST], 'all of them')
   b.read()
   await world.advance(59)
   t.same(world.table(), STALE)
