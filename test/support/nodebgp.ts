@@ -12,7 +12,15 @@ import type { FibEntry } from '../../src/fib/types.js'
 import type { LogEvent } from '../../src/log.js'
 import type { FamilyName } from '../../src/net/family.js'
 import { Process, run } from './daemons/process.js'
-import { type LearnedRoute, type OwnRoute, type PeerSpec, Speaker, type SpeakerSpec } from './daemons/speaker.js'
+import {
+  type GracefulTimes,
+  gracefulTimes,
+  type LearnedRoute,
+  type OwnRoute,
+  type PeerSpec,
+  Speaker,
+  type SpeakerSpec,
+} from './daemons/speaker.js'
 import { until } from './wait.js'
 
 /** The command of the same build as this test. */
@@ -178,14 +186,14 @@ export class Nodebgp extends Speaker {
       ...(peer.range === undefined ? { address: peer.address } : { range: peer.range }),
       asn: peer.asn,
       families: peer.families,
-      holdTime: '9s',
+      holdTime: `${peer.holdSeconds ?? 9}s`,
       connectRetry: '1s',
       ...(peer.range === undefined ? { sourceAddress: this.localAddress(peer) } : {}),
       ...(peer.passive ? { passive: true } : {}),
       ...(peer.client ? { reflectorClient: true } : {}),
       ...(peer.enhancedRefresh === undefined ? {} : { enhancedRefresh: peer.enhancedRefresh }),
       ...(peer.addPath ? { addPath: { ...peer.addPath, ...(peer.addPath.send === true ? { send: 'all' } : {}) } } : {}),
-      ...(peer.graceful ? { gracefulRestart: { restartTime: '60s' }, longLivedGracefulRestart: '600s' } : {}),
+      ...gracefulKeys(gracefulTimes(peer)),
       // An external neighbour without policies exchanges nothing (RFC 8212).
       ...(peer.asn === this.spec.asn ? {} : { import: 'accept-all', export: 'accept-all' }),
     }
@@ -195,6 +203,13 @@ export class Nodebgp extends Speaker {
   async summaryShows(description: string, accept: (summary: SummaryView) => boolean): Promise<SummaryView> {
     return until(`${this.name}: ${description}`, () => this.checked(() => this.summary()), accept)
   }
+}
+
+function gracefulKeys(times: GracefulTimes | null): Record<string, unknown> {
+  if (times === null) return {}
+  const { restartSeconds, longLivedSeconds } = times
+  const longLived = longLivedSeconds > 0 ? { longLivedGracefulRestart: `${longLivedSeconds}s` } : {}
+  return { gracefulRestart: { restartTime: `${restartSeconds}s` }, ...longLived }
 }
 
 function learned(path: PathView, from: string): LearnedRoute {

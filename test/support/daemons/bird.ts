@@ -5,7 +5,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FamilyName } from '../../../src/net/family.js'
 import { Process, run } from './process.js'
-import { isIpv6, type LearnedRoute, type OwnRoute, type PeerSpec, Speaker } from './speaker.js'
+import {
+  type GracefulTimes,
+  gracefulTimes,
+  isIpv6,
+  type LearnedRoute,
+  type OwnRoute,
+  type PeerSpec,
+  Speaker,
+} from './speaker.js'
 
 export class Bird extends Speaker {
   readonly kind = 'bird'
@@ -58,6 +66,12 @@ export class Bird extends Speaker {
   async updatesReceived(address: string): Promise<number> {
     const block = (await this.#protocols()).get(address) ?? ''
     return [...block.matchAll(/Import updates:\s+(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0)
+  }
+
+  /** Withdrawn routes received from this neighbour since the session came up. */
+  async withdrawsReceived(address: string): Promise<number> {
+    const block = (await this.#protocols()).get(address) ?? ''
+    return [...block.matchAll(/Import withdraws:\s+(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0)
   }
 
   get #file(): string {
@@ -127,13 +141,20 @@ export class Bird extends Speaker {
   local ${local} port 179 as ${spec.asn};
   neighbor ${peer.range === undefined ? peer.address : `range ${peer.range}`} as ${peer.asn};
   ${peer.range === undefined ? '' : `dynamic name "d${index}x";`}
-  strict bind on; hold time 9; connect delay time 1; connect retry time 1; error wait time 1,3;
-  ${peer.graceful ? 'graceful restart on; graceful restart time 60; long lived graceful restart on; long lived stale time 600;' : 'graceful restart off; long lived graceful restart off;'}
+  strict bind on; hold time ${peer.holdSeconds ?? 9}; connect delay time 1; connect retry time 1; error wait time 1,3;
+  ${gracefulText(gracefulTimes(peer))}
   ${peer.passive ? 'passive on;' : ''} ${peer.as4 === false ? 'enable as4 off;' : ''}
   ${peer.client ? 'rr client;' : ''} ${internalReflector ? `rr cluster id ${spec.clusterId};` : ''}
   ${channels.join('\n  ')}
 }`
   }
+}
+
+function gracefulText(times: GracefulTimes | null): string {
+  if (times === null) return 'graceful restart off; long lived graceful restart off;'
+  const { restartSeconds, longLivedSeconds } = times
+  const longLived = longLivedSeconds > 0 ? `on; long lived stale time ${longLivedSeconds}` : 'off'
+  return `graceful restart on; graceful restart time ${restartSeconds}; long lived graceful restart ${longLived};`
 }
 
 function channel(family: FamilyName): string {

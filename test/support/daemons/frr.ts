@@ -7,7 +7,15 @@ import { join } from 'node:path'
 import type { FamilyName } from '../../../src/net/family.js'
 import { until } from '../wait.js'
 import { Process, run } from './process.js'
-import { familyOfText, isIpv6, type LearnedRoute, type OwnRoute, type PeerSpec, Speaker } from './speaker.js'
+import {
+  familyOfText,
+  gracefulTimes,
+  isIpv6,
+  type LearnedRoute,
+  type OwnRoute,
+  type PeerSpec,
+  Speaker,
+} from './speaker.js'
 
 export class Frr extends Speaker {
   readonly kind = 'frr'
@@ -100,6 +108,15 @@ export class Frr extends Speaker {
     return neighbors[address]?.messageStats?.updatesRecv ?? 0
   }
 
+  /** `clear bgp`: Cease/Administrative Reset, or a Hard Reset where that is configured (the default). */
+  async reset(address: string): Promise<void> {
+    await this.#ask(`clear bgp ${address}`)
+  }
+  /** A line of `router bgp`. */
+  async set(line: string): Promise<void> {
+    await this.#configure([`router bgp ${this.spec.asn}`, line])
+  }
+
   async #ask(...commands: string[]): Promise<string> {
     return run('vtysh', '--vty_socket', this.host.dir, ...commands.flatMap((command) => ['-c', command]))
   }
@@ -112,7 +129,7 @@ export class Frr extends Speaker {
     const neighbors = spec.peers.flatMap((peer) => [
       `neighbor ${peer.address} remote-as ${peer.asn}`,
       `neighbor ${peer.address} update-source ${this.localAddress(peer)}`,
-      `neighbor ${peer.address} timers 3 9`,
+      `neighbor ${peer.address} timers ${Math.floor((peer.holdSeconds ?? 9) / 3)} ${peer.holdSeconds ?? 9}`,
       `neighbor ${peer.address} timers connect 1`,
       ...(peer.passive ? [`neighbor ${peer.address} passive`] : []),
     ])
@@ -127,9 +144,15 @@ export class Frr extends Speaker {
       `bgp router-id ${spec.routerId ?? host.v4}`,
       ...['no bgp default ipv4-unicast', 'no bgp ebgp-requires-policy', 'no bgp network import-check'],
       ...(spec.clusterId === undefined ? [] : [`bgp cluster-id ${spec.clusterId}`]),
-      ...(spec.peers.some(({ graceful }) => graceful)
-        ? ['bgp graceful-restart', 'bgp graceful-restart restart-time 60', 'bgp graceful-restart preserve-fw-state']
-        : []),
+      ...spec.peers
+        .map(gracefulTimes)
+        .filter((times) => times !== null)
+        .slice(0, 1)
+        .flatMap(({ restartSeconds, longLivedSeconds }) => [
+          ...['bgp graceful-restart', `bgp graceful-restart restart-time ${restartSeconds}`],
+          'bgp graceful-restart preserve-fw-state',
+          ...(longLivedSeconds > 0 ? [`bgp long-lived-graceful-restart stale-time ${longLivedSeconds}`] : []),
+        ]),
       ...neighbors,
       ...(['ipv4-unicast', 'ipv6-unicast'] as const).flatMap((family) => this.#family(family)),
       '',
@@ -183,7 +206,7 @@ function learned(prefix: string, path: Path): LearnedRoute {
     origin: path.origin.toLowerCase() as LearnedRoute['origin'],
     med: path.metric ?? null,
     localPref: path.locPrf ?? null,
-    communities: words(path.community?.string),
+    communities: words(path.community?.string).map((word) => WELL_KNOWN[word] ?? word),
     largeCommunities: words(path.largeCommunity?.string),
     originatorId: path.originatorId ?? null,
     clusterList: path.clusterList?.list ?? [],
@@ -213,5 +236,7 @@ function routeMap(route: OwnRoute): string[] {
   ]
 }
 
+/** The names that bgpd has for well-known communities. */
+const WELL_KNOWN: { readonly [name: string]: string } = { 'llgr-stale': '65535:6', 'no-export': '65535:65281' }
 /** Weight of own routes. */
 const LOCAL_WEIGHT = 32768

@@ -5,7 +5,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FamilyName } from '../../../src/net/family.js'
 import { Process, runIn } from './process.js'
-import { familyOfText, type LearnedRoute, type OwnRoute, type PeerSpec, Speaker } from './speaker.js'
+import {
+  familyOfText,
+  type GracefulTimes,
+  gracefulTimes,
+  type LearnedRoute,
+  type OwnRoute,
+  type PeerSpec,
+  Speaker,
+} from './speaker.js'
 
 export class GoBgp extends Speaker {
   readonly kind = 'gobgp'
@@ -64,6 +72,11 @@ export class GoBgp extends Speaker {
     return Number(found?.state.messages?.received?.update ?? 0)
   }
 
+  /** Cease/Administrative Reset. */
+  async reset(address: string): Promise<void> {
+    await this.#ask('neighbor', address, 'reset')
+  }
+
   async #ask(...args: string[]): Promise<string> {
     return runIn(this.host.netns, 'gobgp', ...args)
   }
@@ -90,6 +103,7 @@ ${spec.peers.map((peer) => this.#neighbor(peer)).join('')}`
 `
       : ''
     const { send, receive } = peer.addPath ?? {}
+    const times = gracefulTimes(peer)
     const addPaths =
       send || receive
         ? `    [neighbors.afi-safis.add-paths.config]\n      send-max = ${send ? 8 : 0}\n      receive = ${receive ?? false}\n`
@@ -103,16 +117,35 @@ ${spec.peers.map((peer) => this.#neighbor(peer)).join('')}`
     passive-mode = ${peer.passive ?? false}
   [neighbors.timers.config]
     connect-retry = 1
-    hold-time = 9
-    keepalive-interval = 3
+    hold-time = ${peer.holdSeconds ?? 9}
+    keepalive-interval = ${Math.floor((peer.holdSeconds ?? 9) / 3)}
     idle-hold-time-after-reset = 1
-${reflector}${peer.families
+${reflector}${times === null ? '' : graceful(times)}${peer.families
   .map(
     (family) =>
-      `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${family}"\n${addPaths}`,
+      `  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "${family}"\n${addPaths}${times === null ? '' : gracefulFamily(times)}`,
   )
   .join('')}`
   }
+}
+
+function graceful({ restartSeconds, longLivedSeconds }: GracefulTimes): string {
+  return `  [neighbors.graceful-restart.config]
+    enabled = true
+    notification-enabled = true
+    restart-time = ${restartSeconds}
+    long-lived-enabled = ${longLivedSeconds > 0}
+`
+}
+
+function gracefulFamily({ longLivedSeconds }: GracefulTimes): string {
+  const longLived = `    [neighbors.afi-safis.long-lived-graceful-restart.config]
+      enabled = true
+      restart-time = ${longLivedSeconds}
+`
+  return `    [neighbors.afi-safis.mp-graceful-restart.config]
+      enabled = true
+${longLivedSeconds > 0 ? longLived : ''}`
 }
 
 interface Neighbor {

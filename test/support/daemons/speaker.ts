@@ -17,14 +17,22 @@ export interface PeerSpec {
   readonly passive?: boolean
   /** The neighbour is a reflector client of ours. */
   readonly client?: boolean
-  /** Graceful restart in both roles, and long-lived (nodebgp, BIRD, FRR). */
-  readonly graceful?: boolean
+  /** Graceful restart in both roles, and long-lived (nodebgp, BIRD, FRR, GoBGP); true: 60 s and 600 s. FRR has one for all its neighbours. */
+  readonly graceful?: boolean | GracefulTimes
+  /** Default: 9. */
+  readonly holdSeconds?: number
   /** False: this speaker does not offer 4-octet AS numbers (BIRD, ExaBGP, OpenBGPD). */
   readonly as4?: boolean
   /** False: nodebgp does not offer enhanced route refresh (RFC 7313). */
   readonly enhancedRefresh?: boolean
   /** ADD-PATH (nodebgp, BIRD, FRR, GoBGP): all paths are sent, several are received. FRR always receives. */
   readonly addPath?: { readonly send?: boolean | number; readonly receive?: boolean }
+}
+
+export interface GracefulTimes {
+  readonly restartSeconds: number
+  /** 0: no long-lived graceful restart. */
+  readonly longLivedSeconds: number
 }
 
 export interface OwnRoute {
@@ -119,6 +127,14 @@ export abstract class Speaker {
     await this.process?.kill()
   }
 
+  /** The process stands still: its peers notice by their hold timers. */
+  freeze(): void {
+    this.process?.signal('SIGSTOP')
+  }
+  thaw(): void {
+    this.process?.signal('SIGCONT')
+  }
+
   async announce(route: OwnRoute): Promise<void> {
     this.own.set(route.prefix, route)
     await this.announced(route)
@@ -201,6 +217,10 @@ export abstract class Speaker {
   }
 }
 
+export function gracefulTimes({ graceful }: PeerSpec): GracefulTimes | null {
+  if (graceful === undefined || graceful === false) return null
+  return graceful === true ? { restartSeconds: 60, longLivedSeconds: 600 } : graceful
+}
 export function isIpv6(text: string): boolean {
   return text.includes(':')
 }
