@@ -22,11 +22,13 @@ const MARK = '10.244.9.0/26'
 /** The hold timer is what a frozen process is noticed by. */
 const GRACEFUL = { families: FAMILIES, holdSeconds: 3, graceful: { restartSeconds: 60, longLivedSeconds: 0 } }
 
+// Most of it is waiting for hold timers.
+t.jobs = 2
 for (const [kind, Kind] of [
   ['frr', Frr],
   ['gobgp', GoBgp],
 ] as const) {
-  t.test(kind, async (t) => {
+  t.test(kind, { buffered: true }, async (t) => {
     const needed = [REQUIREMENTS[kind], REQUIREMENTS.bird]
     const commands = needed.flatMap((one) => one.commands)
     const packages = [...needed.map((one) => one.package), 'iproute2']
