@@ -18,6 +18,7 @@ const ASN = 64512
 const FAMILIES = ['ipv4-unicast'] as const
 const OURS = ['10.244.1.0/26', '10.244.1.64/26']
 const THEIRS = ['10.244.2.0/26', '10.244.2.64/26']
+const CEASE = 'received NOTIFICATION 6/4 (Cease/Administrative Reset)'
 const MARK = '10.244.9.0/26'
 /** The hold timer is what a frozen process is noticed by. */
 const GRACEFUL = { families: FAMILIES, holdSeconds: 3, graceful: { restartSeconds: 60, longLivedSeconds: 0 } }
@@ -91,6 +92,11 @@ for (const [kind, Kind] of [
       them.thaw()
       await fresh()
       t.ok(keptAfter(us, 'hold timer expired'), 'so is our hold timer')
+      await them.set('no bgp hard-administrative-reset')
+      await them.reset(here.v4)
+      await reasonIs(us, there.v4, CEASE)
+      await fresh()
+      t.ok(keptAfter(us, CEASE), 'so is a plain Cease')
       await us.announce({ prefix: MARK })
       await further.learned(MARK)
       t.equal(await further.withdrawsReceived(here.v4), 0, 'nothing was withdrawn further down')
@@ -105,18 +111,16 @@ for (const [kind, Kind] of [
     await fresh()
 
     if (them instanceof Frr) {
+      await them.set('bgp hard-administrative-reset')
       await them.reset(here.v4)
       await reasonIs(us, there.v4, 'received NOTIFICATION 6/9 (Cease/Hard Reset): 6/4 (Cease/Administrative Reset)')
-      t.notOk(keptAfter(us, 'received NOTIFICATION 6/9'), 'a Hard Reset is not')
-      await fresh()
-      await them.set('no bgp hard-administrative-reset')
+      t.notOk(keptAfter(us, 'received NOTIFICATION 6/9'), 'their Hard Reset is not graceful')
+    } else {
+      // It stays away for half a minute after that.
+      await them.reset(here.v4)
+      await stale()
+      t.ok(keptAfter(us, CEASE), 'a plain Cease is graceful')
     }
-    await them.reset(here.v4)
-    await reasonIs(us, there.v4, 'received NOTIFICATION 6/4 (Cease/Administrative Reset)')
-    t.ok(keptAfter(us, 'received NOTIFICATION 6/4 (Cease/Administrative Reset)'), 'a plain Cease is')
-    // GoBGP stays away for half a minute.
-    if (them instanceof Frr) await fresh()
-    else await stale()
   })
 }
 
