@@ -65,7 +65,11 @@ for (const [kind, Kind] of [
         () => us.rib('ipv4-unicast'),
         (rows) => THEIRS.every((prefix) => rows.some((row) => row.prefix === prefix && row.stale !== true && row.best)),
       )
-      for (const prefix of OURS) await them.learned(prefix)
+      await until(
+        'ours are there',
+        () => them.meds('ipv4-unicast'),
+        (meds) => OURS.every((prefix) => meds.has(prefix)),
+      )
       await bothEndOfRib(us, there.v4)
     }
     const stale = (): Promise<unknown> =>
