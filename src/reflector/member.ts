@@ -29,6 +29,8 @@ export class Member {
   inFlight = 0
   owesEndOfRib = true
   endOfRibSent = false
+  /** A refresh was asked for: the table is marked when the socket has room. */
+  refreshDue = false
   /** RFC 7313: a refresh was asked for before End-of-RIB was sent; it comes after that (§4). */
   refreshAfterEndOfRib = false
   /** BoRR has to come before anything else. */

@@ -203,19 +203,22 @@ export class UpdateGroup {
 
   /**
    * ROUTE-REFRESH (RFC 2918): the member hears the whole table again, between BoRR and EoRR where its peer knows them (RFC 7313). Asked again meanwhile, it
-   * begins again with another BoRR.
+   * begins again with another BoRR. What was asked is noted only: a peer can ask thousands of times in a message, and the table is marked once (pump).
    */
   refresh(member: Member): void {
-    if (member.link.refreshMarked !== undefined) {
-      if (member.owesEndOfRib) {
-        member.refreshAfterEndOfRib = true
-        return
-      }
-      member.owesRefreshBegin = true
+    if (member.link.refreshMarked !== undefined && member.owesEndOfRib) {
+      member.refreshAfterEndOfRib = true
+      return
     }
+    member.refreshDue = true
+    this.#context.wake(this, member)
+  }
+
+  #beginRefresh(member: Member): void {
+    member.refreshDue = false
+    if (member.link.refreshMarked !== undefined) member.owesRefreshBegin = true
     if (member.state === 'following') this.#fallBehind(member)
     this.#markTable(member)
-    this.#context.wake(this, member)
   }
 
   /**
@@ -229,6 +232,7 @@ export class UpdateGroup {
     member.endOfRibSent = heard.endOfRibSent
     // It hears all of this table, so that a refresh under way is complete with it.
     member.refreshAfterEndOfRib = heard.refreshAfterEndOfRib
+    member.refreshDue = heard.refreshDue
     member.owesRefreshBegin = heard.owesRefreshBegin
     member.owesRefreshEnd = heard.owesRefreshEnd
     // Its own routes too: it may not have read yet that an earlier winner is gone.
@@ -367,6 +371,8 @@ export class UpdateGroup {
   /** Gives a member what its socket can take. Called when woken. */
   pump(member: Member): void {
     if (member.gone) return
+    // A peer that does not read what it asked for has its table marked no further time.
+    if (member.refreshDue && member.inFlight < this.#limits.windowOctets) this.#beginRefresh(member)
     if (member.state === 'behind') this.#catchUp(member)
     if (member.state === 'following') this.#follow(member)
   }
@@ -573,6 +579,7 @@ export class UpdateGroup {
   }
 
   #hasMore(member: Member): boolean {
+    if (member.refreshDue) return true
     return member.state === 'behind' ? member.bits.size > 0 || !this.isLoading : member.position < this.log.head
   }
 

@@ -115,3 +115,50 @@ t.test('a change of group in the middle of the answer: EoRR only when the table 
   t.equal(heard.at(-1), 'end')
   t.same(new Set(heard.slice(1, -1)), new Set(prefixes(3000)))
 })
+
+t.test('thousands of requests at once: one answer', async (t) => {
+  const given = world(3000)
+  given.world.quiet()
+  const heard = tape(given.reader)
+  const member = given.world.memberOf(given.reader)
+  for (let n = 0; n < 3000; n++) given.reader.member.group.refresh(member)
+  t.equal(member.bits.size, 0, 'the table is marked later')
+  given.world.quiet()
+  t.same([heard[0], heard.at(-1)], ['begin', 'end'])
+  t.equal(heard.length, 3000 + 2)
+  t.equal(given.marks(), 2)
+})
+
+t.test('a peer that asks and does not read: marked again when there is room', async (t) => {
+  const given = world(3000)
+  given.world.quiet()
+  const heard = tape(given.reader)
+  const member = given.world.memberOf(given.reader)
+  const { group } = given.reader.member
+  given.reader.stalled = true
+  group.refresh(member)
+  given.world.turn()
+  for (let n = 0; n < 10; n++) {
+    group.refresh(member)
+    given.world.turn()
+  }
+  t.equal(given.marks(), 1, 'one BoRR')
+  t.equal(member.refreshDue, true)
+  given.reader.stalled = false
+  given.world.quiet()
+  t.equal(given.marks(), 3, 'another one, and EoRR')
+  t.equal(heard.at(-1), 'end')
+  t.same(new Set(heard.slice(heard.lastIndexOf('begin') + 1, -1)), new Set(prefixes(3000)))
+  t.equal(member.refreshDue, false)
+})
+
+t.test('asked, and before the answer begins moved to another group', async (t) => {
+  const given = world(300)
+  given.world.quiet()
+  const heard = tape(given.reader)
+  given.reader.member.group.refresh(given.world.memberOf(given.reader))
+  given.world.move(given.reader, { sendCommunities: false })
+  given.world.quiet()
+  t.same([heard[0], heard.at(-1)], ['begin', 'end'])
+  t.same(new Set(heard.slice(1, -1)), new Set(prefixes(300)))
+})
