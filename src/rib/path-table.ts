@@ -29,7 +29,10 @@ export class PathTable {
   #receivedIds = NONE
   /** How many announce the record to somebody, by its id; below 0: as many, and the path is gone. Empty until somebody does. */
   #holds = NONE
-  /** By prefix id: the first of its paths that are gone and held; the others by nextOfPrefix. Announced again, such a path gets its record back. */
+  /**
+   * By prefix id: the last of its paths that are gone and held; earlier ones by nextOfPrefix, and back by previousOfSource. Announced again, such a path gets its
+   * record back.
+   */
   readonly #gone = new Map<number, number>()
 
   /** By prefix id: its first path and its winner. */
@@ -41,12 +44,17 @@ export class PathTable {
   readonly #freeIds: number[] = []
   #end = 1
   #count = 0
+  #goneCount = 0
 
   get size(): number {
     return this.#count
   }
   get end(): number {
     return this.#end
+  }
+  /** Paths that are gone, and whose ids somebody still announces: they take the same memory. */
+  get goneCount(): number {
+    return this.#goneCount
   }
   /** Octets of its arrays. */
   get arrayOctets(): number {
@@ -106,32 +114,41 @@ export class PathTable {
     const holds = this.#holds[path]!
     this.#holds[path] = holds < 0 ? holds + 1 : holds - 1
     if (holds !== -1) return
-    this.#takeGone(this.prefix[path]!, (gone) => gone === path)
+    this.#unlinkGone(path)
     this.#freeIds.push(path)
   }
 
-  /** Takes the first gone path of the prefix that is meant out of their list; 0 when there is none. */
-  #takeGone(prefix: number, isMeant: (path: number) => boolean): number {
-    let before = 0
-    for (let path = this.#gone.get(prefix) ?? 0; path !== 0; before = path, path = this.nextOfPrefix[path]!) {
-      if (!isMeant(path)) continue
-      const after = this.nextOfPrefix[path]!
-      if (before !== 0) this.nextOfPrefix[before] = after
-      else if (after !== 0) this.#gone.set(prefix, after)
-      else this.#gone.delete(prefix)
+  /** The record of the same path, gone and still held: under its old id, so that a path that comes and goes does not take one id after the other. */
+  #goneAgain(prefix: number, source: number, receivedId: number): number {
+    let path = this.#gone.get(prefix) ?? 0
+    for (let looked = 0; path !== 0 && looked < GONE_LOOKED_AT; looked++, path = this.nextOfPrefix[path]!) {
+      if (this.source[path] !== source || this.receivedIdOf(path) !== receivedId >>> 0) continue
+      this.#unlinkGone(path)
+      this.#holds[path] = -this.#holds[path]!
       return path
     }
     return 0
   }
 
-  /** The record of the same path, gone and still held: under its old id, so that a path that comes and goes does not take one id after the other. */
-  #goneAgain(prefix: number, source: number, receivedId: number): number {
-    const path = this.#takeGone(
-      prefix,
-      (gone) => this.source[gone] === source && this.receivedIdOf(gone) === receivedId >>> 0,
-    )
-    if (path !== 0) this.#holds[path] = -this.#holds[path]!
-    return path
+  #linkGone(path: number): void {
+    const prefix = this.prefix[path]!
+    const after = this.#gone.get(prefix) ?? 0
+    this.nextOfPrefix[path] = after
+    this.previousOfSource[path] = 0
+    if (after !== 0) this.previousOfSource[after] = path
+    this.#gone.set(prefix, path)
+    this.#goneCount++
+  }
+
+  #unlinkGone(path: number): void {
+    const prefix = this.prefix[path]!
+    const before = this.previousOfSource[path]!
+    const after = this.nextOfPrefix[path]!
+    if (after !== 0) this.previousOfSource[after] = before
+    if (before !== 0) this.nextOfPrefix[before] = after
+    else if (after !== 0) this.#gone.set(prefix, after)
+    else this.#gone.delete(prefix)
+    this.#goneCount--
   }
 
   /** A new path in the lists of its prefix and its source. `head` is the first path of the source; the new one becomes it. */
@@ -167,8 +184,7 @@ export class PathTable {
     if (after !== 0) this.previousOfSource[after] = before
     if (this.#holds.length > path && this.#holds[path] !== 0) {
       this.#holds[path] = -this.#holds[path]!
-      this.nextOfPrefix[path] = this.#gone.get(prefix) ?? 0
-      this.#gone.set(prefix, path)
+      this.#linkGone(path)
     } else this.#freeIds.push(path)
     this.#count--
     return before === 0 ? after : head
@@ -203,4 +219,6 @@ export class PathTable {
 
 const NONE = new Int32Array(0)
 const INITIAL = 1024
+/** Whoever goes through new identifiers while somebody does not read makes this list long. */
+const GONE_LOOKED_AT = 1024
 const WORD_OCTETS = Int32Array.BYTES_PER_ELEMENT

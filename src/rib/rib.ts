@@ -366,10 +366,10 @@ export class Rib {
     }
   }
 
-  /** Of all sources and families. */
+  /** Of all sources and families, with those that are gone and still named to somebody. */
   get pathCount(): number {
     let count = 0
-    for (const { paths } of this.tables) count += paths.size
+    for (const { paths } of this.tables) count += paths.size + paths.goneCount
     return count
   }
 

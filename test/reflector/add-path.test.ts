@@ -217,6 +217,9 @@ async function slowMember(t: Test, sendPaths: number): Promise<void> {
   // What the slow member knows under these identifiers goes; others come, some of them for another prefix.
   for (const source of sources) withdraw(world, source, P1)
   world.turn()
+  const { size, goneCount } = world.rib.tables[0]!.paths
+  t.ok(goneCount >= 2, `${goneCount} are gone and named to it`)
+  t.equal(world.rib.pathCount, size + goneCount, 'they count towards limits.paths')
   anycast(world, sources, P2)
   world.turn()
   anycast(world, sources, P1)
@@ -235,7 +238,7 @@ async function slowMember(t: Test, sendPaths: number): Promise<void> {
   world.quiet()
   t.equal(slow.receiver.routes.size, 0)
   const { prefixes, paths } = world.rib.tables[0]!
-  t.same([prefixes.size, paths.size], [0, 0], 'all ids are free again')
+  t.same([prefixes.size, paths.size, paths.goneCount], [0, 0, 0], 'all ids are free again')
 }
 
 t.test('a member behind: identifiers that it may know are not reused; all paths', (t) => slowMember(t, ALL))

@@ -167,3 +167,62 @@ t.test('the columns by prefix keep their values when they grow', async (t) => {
   table.reservePrefixes(1_000_000)
   t.same([table.best[7], table.bestReason[7], table.firstOfPrefix[999_999]], [70, 5, 0])
 })
+
+t.test(
+  'paths that are gone and named to somebody: a live one never has the id of another, and the same path gets its own back',
+  async () => {
+    const kinds = ['add', 'remove', 'hold', 'release'] as const
+    const step = fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 0, max: 7 }), fc.constantFrom(...kinds))
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const table = new PathTable()
+        let head = 0
+        const live = new Map<string, number>()
+        /** Holds by id, and what the id is for. */
+        const held = new Map<number, { key: string; count: number }>()
+        for (const [prefix, receivedId, kind] of steps) {
+          const key = `${prefix} ${receivedId}`
+          const path = live.get(key)
+          if (kind === 'add' && path === undefined) {
+            const own = [...held].find(([, one]) => one.key === key)?.[0]
+            head = table.insert(prefix, 1, head, receivedId)
+            if (own !== undefined ? head !== own : held.has(head)) return false
+            live.set(key, head)
+          } else if (kind === 'remove' && path !== undefined) {
+            head = table.remove(path, head)
+            live.delete(key)
+          } else if (kind === 'hold' && path !== undefined) {
+            table.retain(path)
+            held.set(path, { key, count: (held.get(path)?.count ?? 0) + 1 })
+          } else if (kind === 'release') {
+            const found = [...held].find(([, one]) => one.key === key)
+            if (found === undefined) continue
+            table.release(found[0])
+            if (--found[1].count === 0) held.delete(found[0])
+          }
+          const gone = [...held].filter(([, one]) => !live.has(one.key)).length
+          if (table.size !== live.size || table.goneCount !== gone) return false
+        }
+        return table.end <= 17
+      }),
+      { numRuns: 500 },
+    )
+  },
+)
+
+t.test('thousands of paths of one prefix that are gone and named to somebody', async (t) => {
+  const table = new PathTable()
+  const ids: number[] = []
+  for (let n = 1; n <= 200_000; n++) {
+    const path = table.insert(1, 1, 0, n)
+    table.retain(path)
+    table.remove(path, path)
+    ids.push(path)
+  }
+  t.equal(table.goneCount, 200_000)
+  t.equal(table.insert(1, 1, 0, 200_000), ids.at(-1), 'the last ones get their record back')
+  table.remove(ids.at(-1)!, ids.at(-1)!)
+  for (const path of ids) table.release(path)
+  t.same([table.size, table.goneCount], [0, 0])
+  t.ok(table.insert(2, 1, 0, 1) <= 200_000, 'ids are free again')
+})
