@@ -583,7 +583,8 @@ export class Peer implements Wakeable {
 
   #goneIfDynamic(): void {
     if (!this.dynamic || this.#removed || this.#adminDown || this.#connections.accepted !== null) return
-    if (this.#giveUpRoutes !== null) return
+    // What an operator has asked for comes true although the session is lost meanwhile.
+    if (this.#giveUpRoutes !== null || this.isDraining) return
     this.#removed = true
     this.#context.clock.cancel(this)
     this.#context.dynamicGone(this)

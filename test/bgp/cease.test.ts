@@ -113,6 +113,20 @@ t.test('down --graceful: up cancels, down is at once, and without a session it i
   t.ok(peer.adminDown)
 })
 
+t.test('down --graceful of a peer of a range that loses its session meanwhile: it is down all the same', async (t) => {
+  const world = given(() => {}, true)
+  t.equal(world.speaker.manager.drain(PEER, 'later', 30_000), 1)
+  world.raw.link.cut()
+  world.clock.run()
+  const again = connect(world)
+  t.equal(lastOf(again), '4', 'back before its time is over')
+  world.clock.advance(31_000)
+  t.equal(lastOf(again), '3 0602056c61746572')
+  t.equal(lastOf(connect(world)), '3 0602056c61746572')
+  world.speaker.manager.up(PEER)
+  t.equal(lastOf(connect(world)), '4')
+})
+
 t.test('a peer of a range over its limit: up with its address ends the wait', async (t) => {
   const world = given(fails(MAX_PREFIX), true)
   update(world)
