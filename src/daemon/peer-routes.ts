@@ -83,6 +83,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
       addJob: (job) => this.#engine?.addJob(job),
       schedule: () => this.#engine?.schedule(),
       gone: (source) => this.#peerOfSource.delete(source.index),
+      swept: (source) => this.#limitAgain(source),
     })
   }
 
@@ -350,6 +351,19 @@ export class PeerRoutes implements PeerEvents<Peer> {
     const others = members.size === 1 ? '' : ` (and ${members.size - 1} more neighbors like it)`
     const note = `routes of ${familyRow(family).name} are withheld${others}: their attributes do not fit into a message of ${exporter.options.maxMessageOctets} octets; set extendedMessages on both sides, or see explain PREFIX`
     this.#context.log.write('session-note', { peer: first.name, note })
+  }
+
+  /** The leniency while stale routes were there is over: the peer may say nothing for long. */
+  #limitAgain(source: RibSource): void {
+    const peer = this.#peerOfSource.get(source.index)
+    const live = peer === undefined ? undefined : this.live.get(peer)
+    if (live === undefined || live.peer.config.maxPrefix === null) return
+    try {
+      this.#checkMaxPrefix(live, live.peer.config.maxPrefix)
+    } catch (error) {
+      if (!(error instanceof NotificationError)) throw error
+      live.peer.fail(error)
+    }
   }
 
   /** RFC 4486 §4: Cease 6/1 with AFI, SAFI and the limit. */

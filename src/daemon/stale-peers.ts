@@ -28,6 +28,8 @@ export interface StalePeersContext {
   readonly schedule: () => void
   /** Nothing of the source is kept any more, and no session has it. */
   readonly gone: (source: RibSource) => void
+  /** Stale routes of the source are gone. */
+  readonly swept: (source: RibSource) => void
 }
 
 export type StalePhase = 'restarting' | 'long-lived' | 'returned'
@@ -268,6 +270,7 @@ export class StalePeers {
       peer: source.options.name,
       note: `${swept[family]} stale routes of ${familyRow(family).name} are gone, ${stayed} stayed`,
     })
+    this.#context.swept(source)
   }
 
   #note(peer: Peer, note: string): void {

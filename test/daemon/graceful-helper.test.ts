@@ -265,6 +265,18 @@ t.test('the limit of prefixes does not count stale and new ones together', async
   t.same(a.notification().slice(0, 2), [6, 1])
 })
 
+t.test('a peer over the limit when its stale routes are gone does not stay because it says nothing more', async (t) => {
+  const limit = { limit: 3, warningPercent: 80, restartMs: null }
+  const { world, a } = await given({ maxPrefix: limit })
+  a.lose()
+  await world.up(a, offer())
+  a.announce(['10.11.0.0/16', '10.12.0.0/16', '10.13.0.0/16', '10.14.0.0/16'])
+  a.endOfRib()
+  await world.settle()
+  t.same(a.notification().slice(0, 2), [6, 1])
+  t.same(world.table(), [])
+})
+
 t.test('one family stays, the other goes', async (t) => {
   const { world, a } = await (async () => {
     const world = new GracefulWorld([
