@@ -399,3 +399,43 @@ t.test('AS migration and route servers: what does not go together', async (t) =>
   t.same(messages(client), [])
   t.same(messages('address: 10.0.0.2, asn: 64513, localAsn: 64999, localAsnMode: prepend, dualAsn: true'), [])
 })
+
+t.test(
+  'each key that the example has commented out, switched on alone, is taken or contradicts what stands beside it',
+  async (t) => {
+    const text = readFileSync(join(projectRoot, 'bgp.example.yaml'), 'utf8')
+    const lines = text.split('\n')
+    const switched: string[] = []
+    const first = lines.findIndex((line) => line.startsWith('asn:'))
+    for (const [at, line] of lines.entries()) {
+      if (at < first) continue
+      const [, indent, key, rest] = /^(\s*)# (\w+):( .*)$/.exec(line) ?? []
+      if (key === undefined || /\bLater\b/.test(line)) continue
+      const alone = [...lines]
+      alone[at] = `${indent}${key}:${rest}`
+      const problems = problemsOf(alone.join('\n')).map(({ path, message }) => `${path}: ${message}`)
+      switched.push(key)
+      const expected = CONTRADICTIONS[key]
+      if (expected === undefined) t.same(problems, [], key)
+      else t.match(problems, [expected], key)
+    }
+    const neighborKeys = [
+      'gracefulRestart',
+      'addPath',
+      'role',
+      'dualAsn',
+      'damping',
+      'maxAttributeSets',
+      'discardAttributes',
+    ]
+    for (const key of [...neighborKeys, 'stateFile', 'limits', 'restartDeferral', 'asPath', 'prepend', 'tunnelAddress'])
+      t.ok(switched.includes(key), key)
+  },
+)
+
+/** Keys of the example that need another one. */
+const CONTRADICTIONS: Readonly<Record<string, RegExp>> = {
+  roleStrict: /roleStrict needs role/,
+  localAsnMode: /need a localAsn other than asn/,
+  dualAsn: /need a localAsn other than asn/,
+}
