@@ -9,6 +9,7 @@ import type { Clock } from '../bgp/clock.js'
 import type { LocalState } from '../bgp/local-offer.js'
 import type { Peer } from '../bgp/peer.js'
 import type { PeerManager } from '../bgp/peer-manager.js'
+import { PeerRanges } from '../bgp/peer-ranges.js'
 import type { SessionState } from '../bgp/session-types.js'
 import type { Wakeable } from '../bgp/timers.js'
 import type { Config } from '../config/types.js'
@@ -37,6 +38,8 @@ export class Restart implements LocalState, Wakeable {
   /** By address: of the last run, and of this one. */
   readonly #lastRun: ReadonlyMap<string, KnownPeer>
   readonly #known: Map<string, KnownPeer>
+  /** Addresses that were Established in this run. */
+  readonly #seen = new Set<string>()
   readonly #context: RestartContext
   readonly #writer: StateWriter | null
   #awaited: RestartPeers | null = null
@@ -87,10 +90,10 @@ export class Restart implements LocalState, Wakeable {
     this.#engine = engine
     this.#startedMs = nowMs
     const configured = new Map(config.neighbors.map((neighbor) => [neighbor.address, neighbor]))
-    const hasRanges = config.neighbors.some(({ range, shutdown }) => range !== null && !shutdown)
+    const ranges = rangesOf(config)
     const awaited = [...this.#lastRun.values()].filter(({ address, families }) => {
-      const neighbor = configured.get(address)
-      return families.length > 0 && (neighbor === undefined ? hasRanges : !neighbor.shutdown)
+      const neighbor = configured.get(address) ?? ranges.find(address)
+      return families.length > 0 && neighbor?.shutdown === false
     })
     if (awaited.length === 0 || config.restartDeferralMs === 0) return
     this.#awaited = new RestartPeers(
@@ -115,6 +118,7 @@ export class Restart implements LocalState, Wakeable {
     const offersRestart = config.gracefulRestart?.restarter === true && negotiated.gracefulRestart !== null
     const families = offersRestart ? negotiated.families.map((family) => familyRow(family).name) : []
     this.#known.set(address, { address, name, families })
+    this.#seen.add(address)
     this.#save()
     const { gracefulRestart } = negotiated
     this.#awaited?.established(address, gracefulRestart !== null && !gracefulRestart.restarting)
@@ -138,6 +142,7 @@ export class Restart implements LocalState, Wakeable {
   /** The peer is none any more: removed from the configuration, or a peer of a range that is gone for good. */
   forget(address: string): void {
     if (!this.#known.delete(address)) return
+    this.#seen.delete(address)
     this.#awaited?.settled(address)
     this.#save()
     this.#look()
@@ -146,8 +151,9 @@ export class Restart implements LocalState, Wakeable {
   /** What the configuration does not have any more is forgotten. */
   configure(config: Config): void {
     const addresses = new Set(config.neighbors.map(({ address }) => address))
-    const hasRanges = config.neighbors.some(({ range }) => range !== null)
-    for (const address of [...this.#known.keys()]) if (!addresses.has(address) && !hasRanges) this.forget(address)
+    const ranges = rangesOf(config)
+    for (const address of [...this.#known.keys()])
+      if (!addresses.has(address) && ranges.find(address) === undefined) this.forget(address)
   }
 
   onDeadline(nowMs: number): void {
@@ -162,7 +168,7 @@ export class Restart implements LocalState, Wakeable {
     this.#context.clock.cancel(this)
     if (this.#saveDue !== null) clearImmediate(this.#saveDue)
     this.#saveDue = null
-    if (write) await this.#writer?.write([...this.#known.values()])
+    if (write) await this.#writer?.write(this.#entries())
   }
 
   #wasGraceful(address: string): boolean {
@@ -183,12 +189,18 @@ export class Restart implements LocalState, Wakeable {
     this.#context.released()
   }
 
+  /** For the next run. A peer that has not come back in the longest restart time there is has no routes of ours any more. */
+  *#entries(): Generator<KnownPeer> {
+    const all = this.#context.clock.now() - this.#startedMs < LONGEST_RESTART_MS
+    for (const peer of this.#known.values()) if (all || this.#seen.has(peer.address)) yield peer
+  }
+
   /** Once for all peers that come up in one pass of the loop. */
   #save(): void {
     if (this.#writer === null || this.#saveDue !== null) return
     this.#saveDue = setImmediate(() => {
       this.#saveDue = null
-      void this.#writer?.write([...this.#known.values()])
+      void this.#writer?.write(this.#entries())
     })
   }
 }
@@ -202,7 +214,16 @@ function someOf(names: readonly string[]): string {
   return names.length > SHOWN_NAMES ? `${shown} and ${names.length - SHOWN_NAMES} more` : shown
 }
 
+/** Neighbours that peers may come from without being configured one by one. */
+function rangesOf({ neighbors }: Config): PeerRanges {
+  const ranges = new PeerRanges()
+  ranges.configure(neighbors)
+  return ranges
+}
+
 const SHOWN_NAMES = 10
+/** 4095 s (RFC 4724 §3). */
+const LONGEST_RESTART_MS = 4_095_000
 /** ConnectRetryTime is up to a quarter longer. */
 const RETRY_JITTER = 1.25
 /** For peers that connect to us: twice the default ConnectRetryTime. */

@@ -5,6 +5,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
+import { printable } from '../bgp/wire/text.js'
 import type { FamilyName } from '../net/family.js'
 import { familyByName } from '../net/family.js'
 import { canonicalAddress } from './restart-peers.js'
@@ -59,14 +60,14 @@ export function parseState(text: string): KnownPeer[] {
     if (typeof address !== 'string' || !canonicalAddress(address)) throw new Error('a peer in it has no address')
     if (typeof name !== 'string' || !Array.isArray(families)) throw new Error(`its entry of ${address} is not whole`)
     const known = families.filter((family): family is FamilyName => familyByName(String(family)) !== undefined)
-    return { address, name: name.slice(0, 256), families: known }
+    return { address, name: printable(name.slice(0, 256)), families: known }
   })
 }
 
 export class StateWriter {
   readonly #file: string
   readonly #trouble: (text: string) => void
-  #wanted: readonly KnownPeer[] | null = null
+  #wanted: Iterable<KnownPeer> | null = null
   #written = ''
   #writing: Promise<void> | null = null
 
@@ -76,7 +77,7 @@ export class StateWriter {
   }
 
   /** Resolves when this, or what came after it, is on the disk or could not be written. */
-  write(peers: readonly KnownPeer[]): Promise<void> {
+  write(peers: Iterable<KnownPeer>): Promise<void> {
     this.#wanted = peers
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = null
@@ -86,7 +87,7 @@ export class StateWriter {
 
   async #writeAll(): Promise<void> {
     while (this.#wanted !== null) {
-      const text = `${JSON.stringify({ version: VERSION, peers: this.#wanted }, null, 1)}\n`
+      const text = `${JSON.stringify({ version: VERSION, peers: [...this.#wanted] }, null, 1)}\n`
       this.#wanted = null
       if (text === this.#written) continue
       const beside = `${this.#file}.${process.pid}.new`

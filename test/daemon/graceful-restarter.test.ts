@@ -229,3 +229,24 @@ t.test('a state file that cannot be written is said, and changes nothing else', 
     chmodSync(place, 0o700)
   }
 })
+
+t.test('peers of a range that never come back are not waited for in all later runs', async (t) => {
+  const neighbors = [peer('a', A), neighbor({ name: 'r', range: range('10.9.0.0/16'), gracefulRestart: RESTARTER })]
+  const file = stateOf(A, '10.9.0.21', '10.9.0.22', '172.16.0.1')
+  const world = new GracefulWorld(neighbors, { stateFile: file }).start()
+  t.same(world.restart!.waitsFor, [A, '10.9.0.21', '10.9.0.22'], 'no range has 172.16.0.1')
+  const known = () => readState(file).peers.map(({ address }) => address)
+  await world.up(new Played(A), HELPS)
+  await world.up(new Played('10.9.0.21'), HELPS)
+  await world.advance(60)
+  await world.restart!.stop(true)
+  t.same(known(), [A, '10.9.0.21', '10.9.0.22', '172.16.0.1'], 'two restarts soon after each other')
+  await world.advance(4100)
+  await world.restart!.stop(true)
+  t.same(known(), [A, '10.9.0.21'])
+})
+
+t.test('names in the state file come to a terminal as text', async (t) => {
+  const text = JSON.stringify({ version: 1, peers: [{ address: A, name: '\u001b[2Jx\ny', families: [] }] })
+  t.equal(parseState(text)[0]!.name, ' [2Jx y')
+})
