@@ -122,7 +122,10 @@ export function findRoutes(pathname: string): { rows: readonly RouteRow[]; parts
 }
 
 export function noNeighbor(name: string): ApiError {
-  return new ApiError(404, `no neighbor with the name or address '${name.slice(0, 128)}'; 'nodebgp show summary' lists them`)
+  return new ApiError(
+    404,
+    `no neighbor with the name or address '${name.slice(0, 128)}'; 'nodebgp show summary' lists them`,
+  )
 }
 
 function view(path: string, answer: RouteRow['answer']): RouteRow {
