@@ -65,7 +65,7 @@ t.test('show errors: rule, action and octets, also of peers that are gone', asyn
 `,
   )
   t.same(JSON.parse((await nodebgp(['show', 'errors', '--json', ...socket])).out), errors)
-  t.match(await nodebgp(['show', 'errors', 'rr-1', ...socket]), { code: 1, err: /no neighbour.*'rr-1'/ })
+  t.match(await nodebgp(['show', 'errors', 'rr-1', ...socket]), { code: 1, err: /no neighbor.*'rr-1'/ })
   t.match((await nodebgp(['show', 'neighbors', 'tor-a', ...socket])).out, /Update errors: +5 \(3 treated as withdrawn/)
 })
 
@@ -121,7 +121,7 @@ t.test('show neighbors X: everything about one', async (t) => {
   t.match(await nodebgp(['show', 'neighbors', 'nobody', ...socket]), {
     code: 1,
     out: '',
-    err: "nodebgp: no neighbour with the name or address 'nobody'\n",
+    err: "nodebgp: no neighbor with the name or address 'nobody'; 'nodebgp show summary' lists them\n",
   })
 })
 
