@@ -66,7 +66,13 @@ const gracefulRestart = choose<GracefulRestartKeys | false>((input) =>
         staleTime: optional(v.wholeSeconds(1, 4095)),
         notification: optional(v.flag),
       })
-    : value((flag) => (v.flag(flag) ? {} : false)),
+    : value((flag) => {
+        try {
+          return v.flag(flag) ? {} : false
+        } catch {
+          throw new v.ValueError('true, false, or { restartTime: 120s, staleTime: 360s, notification: true }')
+        }
+      }),
 )
 
 /** All keys of a neighbour, none required: the form that templates have, too. */

@@ -68,6 +68,12 @@ t.test('single values: place and words', async (t) => {
     ['neighbors: [{ name: a b, address: 10.0.0.1, asn: 1 }]', 21, 'neighbors[0].name', /letters, digits/],
     ['neighbors: [{ address: 10.0.0.1, asn: 1, addPath: 3 }]', 51, 'neighbors[0].addPath', /by family/],
     ['neighbors: [{ address: 10.0.0.1, asn: 1, addPath: { send: 0 } }]', 59, 'neighbors[0].addPath.send', /how many/],
+    [
+      'neighbors: [{ address: 10.0.0.1, asn: 1, gracefulRestart: 5 }]',
+      59,
+      'neighbors[0].gracefulRestart',
+      /restartTime/,
+    ],
     ['neighbors: [{ address: 10.0.0.1, asn: 1, role: boss }]', 48, 'neighbors[0].role', /customer/],
     [
       'neighbors: [{ address: 10.0.0.1, asn: 1, discardAttributes: 2 }]',
