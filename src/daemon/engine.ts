@@ -23,6 +23,10 @@ export class Engine {
   /** By family: prefixes marked before release() that are not decided yet. Until then nothing is sent: End-of-RIB has to come behind all of them. */
   readonly #owed: number[] = FAMILIES.map(() => 0)
   #idleWaiters: (() => void)[] = []
+  /** Until then sessions that come up go before routes; 0: no session came up since the last turn that left nothing to do. */
+  #settledAtMs = 0
+  #settlesSinceMs = 0
+  #settleTimer: NodeJS.Timeout | null = null
 
   constructor(rib: Rib, reflector: Reflector, onWinners: WinnersListener) {
     this.#rib = rib
@@ -49,6 +53,17 @@ export class Engine {
     this.schedule()
   }
 
+  /**
+   * A session came up: where one does, more do, and each of their announcements by itself would be a write to every other peer. So routes wait until no session
+   * has come up for a moment, and a bounded time at most; then all is decided and sent before anything waits again.
+   */
+  sessionUp(): void {
+    const nowMs = performance.now()
+    if (this.#settledAtMs === 0) this.#settlesSinceMs = nowMs
+    this.#settledAtMs = Math.min(nowMs + SETTLE_QUIET_MS, this.#settlesSinceMs + SETTLE_LIMIT_MS)
+    this.schedule()
+  }
+
   addJob(job: Job): void {
     this.#jobs.push(job)
     this.schedule()
@@ -56,35 +71,49 @@ export class Engine {
 
   /** Resolves when nothing is left to decide, encode or send for now. */
   idle(): Promise<void> {
-    if (!this.#hasWork()) return Promise.resolve()
+    if (!this.#hasWork(false)) return Promise.resolve()
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
   }
 
   stop(): void {
     this.#stopped = true
+    if (this.#settleTimer !== null) clearTimeout(this.#settleTimer)
   }
 
   readonly #run = (): void => {
     this.#scheduled = false
     if (this.#stopped) return
-    const endMs = performance.now() + SLICE_MS
+    const nowMs = performance.now()
+    const endMs = nowMs + SLICE_MS
     const isOver = (): boolean => performance.now() >= endMs
-    while (this.#tables() && !isOver()) {}
-    if (!this.#held && this.#owed.every((count) => count <= 0)) this.#reflector.pump(isOver)
+    const settles = nowMs < this.#settledAtMs
+    while (this.#tables(settles) && !isOver()) {}
+    if (!settles && !this.#held && this.#owed.every((count) => count <= 0)) this.#reflector.pump(isOver)
     this.#rib.store.sweep()
-    if (this.#hasWork()) this.schedule()
-    else for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    if (this.#hasWork(settles)) this.schedule()
+    else if (settles) this.#settleTimer ??= setTimeout(this.#settled, this.#settledAtMs - nowMs)
+    else this.#allDone()
+  }
+
+  readonly #settled = (): void => {
+    this.#settleTimer = null
+    this.schedule()
+  }
+
+  #allDone(): void {
+    this.#settledAtMs = 0
+    for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
 
   /** One piece of each kind of table work; false when there was none. */
-  #tables(): boolean {
+  #tables(settles: boolean): boolean {
     const rib = this.#rib
     let worked = false
     if (rib.hasClearing) {
       rib.clearSlice(BATCH_PREFIXES)
       worked = true
     }
-    for (const { family } of this.#held ? [] : FAMILIES) {
+    for (const { family } of this.#held || settles ? [] : FAMILIES) {
       const count = rib.decide(family)
       if (count === 0) continue
       // Oldest first: what was marked since then comes behind them.
@@ -106,12 +135,15 @@ export class Engine {
     return worked
   }
 
-  #hasWork(): boolean {
+  #hasWork(settles: boolean): boolean {
     const rib = this.#rib
-    const decides = !this.#held && (rib.dirtyCount > 0 || this.#reflector.hasQueue)
+    const decides = !this.#held && !settles && (rib.dirtyCount > 0 || this.#reflector.hasQueue)
     return decides || rib.hasClearing || this.#jobs.length > 0 || this.#reflector.hasTableWork
   }
 }
 
 /** Longest work before the event loop gets its turn. A batch of 4096 prefixes may go over it. */
 const SLICE_MS = 6
+/** Routes wait for so long after a session has come up, and so long at most while more come up. */
+const SETTLE_QUIET_MS = 10
+const SETTLE_LIMIT_MS = 50

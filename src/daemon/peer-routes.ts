@@ -117,6 +117,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
     }
     for (const family of negotiated.families)
       live.members.push(reflector.join(source.index, peer.name, this.exportOptions(live, family), link))
+    this.#engine?.sessionUp()
     this.#context.restart?.established(live)
     for (const note of peerNotes(peer.config, live)) log.write('session-note', { peer: peer.name, note })
     this.#context.progress()
