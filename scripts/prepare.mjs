@@ -21,6 +21,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const BUNDLER = join(root, 'scripts', 'bundle.mjs')
 
 /** A failure that the reader can do something about: shown without a stack. */
 export class PrepareError extends Error {}
@@ -28,9 +29,9 @@ export class PrepareError extends Error {}
 /** Packages installed, sources compiled. `tap: true` makes the test runner ready as well. */
 export async function prepare({ tap = false } = {}) {
   checkNode()
-  await withLock(() => {
+  await withLock(async () => {
     installPackages()
-    compile()
+    await compile()
     if (tap) buildTap()
   })
 }
@@ -82,10 +83,10 @@ function installedByHand() {
   return installed > 0 && installed >= mtime(join(root, 'package-lock.json'))
 }
 
-function compile() {
+async function compile() {
   const sources = ['src', 'test', 'bench', 'fuzz'].flatMap((folder) => listFiles(join(root, folder), '.ts'))
   const digest = createHash('sha256')
-  for (const file of [...sources, join(root, 'tsconfig.json'), join(root, 'package-lock.json')]) {
+  for (const file of [...sources, join(root, 'tsconfig.json'), join(root, 'package-lock.json'), BUNDLER]) {
     const { size, mtimeMs } = statSync(file)
     digest.update(`${file} ${size} ${mtimeMs}\n`)
   }
@@ -98,6 +99,8 @@ function compile() {
   if (result.status !== 0)
     throw new PrepareError(`${result.text}\nCompiling failed: mend the lines above, then start again.`)
   removeStale(new Set(sources.map((file) => join(root, 'dist', file.slice(root.length + 1).replace(/\.ts$/, '')))))
+  const { bundle } = await import('./bundle.mjs')
+  await bundle()
   writeFileSync(stamp, state)
 }
 
@@ -139,7 +142,7 @@ async function withLock(work) {
     await sleep(200)
   }
   try {
-    work()
+    await work()
   } finally {
     rmSync(file, { force: true })
   }

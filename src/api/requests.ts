@@ -2,7 +2,7 @@
  * What clients may ask: bodies and query parameters, checked here so that `Views` and `Actions` only see well-formed questions.
  */
 import { isIP } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { FamilyName } from '../net/family.js'
 import { type AnnounceRequest, ApiError, type DownRequest, type RibQuery } from './types.js'
 

@@ -2,7 +2,7 @@
  * Every key of the configuration file (docs: bgp.example.yaml) and what may stand there. What needs a look at more than one key is in
  * neighbors.ts and parse.ts.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ROLE_NAMES } from '../bgp/capabilities/offer.js'
 import { MATCH_KEYS, SET_KEYS } from './schema-policy.js'
 import { choose, isMapping, list, type Mapping, mapping, named, oneOrMore, optional, value } from './shapes.js'

@@ -2,7 +2,7 @@
  * The few shapes that the schema is built from, on top of zod: a value, a mapping with known keys, a list, a value or list, a choice.
  * Every fault becomes a zod issue with its path; parse.ts turns those into problems with line and column.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Parse, ValueError } from './values.js'
 
 /** What rides on an issue besides path and message. */

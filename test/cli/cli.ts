@@ -19,7 +19,7 @@ export function shell(script: string, env: Readonly<Record<string, string>> = {}
   return run('bash', ['-c', script], { ...env, NODEBGP: `${process.execPath} ${mainFile}` })
 }
 
-function run(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<Run> {
+export function run(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<Run> {
   return new Promise((resolve, reject) => {
     const inherited = { ...process.env }
     // The surroundings must not decide what is printed.

@@ -4,8 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { NeighborView, PathView, SummaryView } from '../../src/api/types.js'
 import type { FibEntry } from '../../src/fib/types.js'
@@ -21,10 +20,11 @@ import {
   Speaker,
   type SpeakerSpec,
 } from './daemons/speaker.js'
+import { shippedCommand } from './root.js'
 import { until } from './wait.js'
 
-/** The command of the same build as this test. */
-export const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../src/cli/main.js')
+/** The command as it is shipped: the bundle. */
+export const MAIN = shippedCommand
 
 /** Keys of the configuration file that a test wants otherwise: replaces top-level keys. */
 export type Overrides = Readonly<Record<string, unknown>>

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -11,3 +11,9 @@ function findRoot(folder: string): string {
   if (parent === folder) throw new Error('no package.json above the compiled tests')
   return findRoot(parent)
 }
+
+/** What package.json names as the command. */
+export const shippedCommand: string = join(
+  projectRoot,
+  (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { bin: { nodebgp: string } }).bin.nodebgp,
+)
