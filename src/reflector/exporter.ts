@@ -215,7 +215,9 @@ export class Exporter {
       set.fault === null
     ) {
       if ((kind === SourceKind.CLIENT || kind === SourceKind.NON_CLIENT) && set.decodeClass === REFLECTABLE) {
-        const length = reflectOctets(this.#store.octets(set), bgpId, options.clusterId, SCRATCH)
+        const length = this.#store.read(set, (octets, start, end) =>
+          reflectOctets(octets, bgpId, options.clusterId, SCRATCH, start, end),
+        )
         if (length >= 0) return this.#fits(length, 0) ? this.#outSets.intern(SCRATCH, length, NO_NEXT_HOP) : TOO_LONG
       }
     }

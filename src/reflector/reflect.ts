@@ -178,17 +178,24 @@ function transitiveOnly(communities: Uint8Array): Uint8Array | null {
 
 /**
  * The short cut for a reflected route with nothing unusual: its octets with ORIGINATOR_ID and CLUSTER_LIST put in their places, without decoding.
- * Writes into `target` and returns the length, or -1 where the octets are not in the canonical form that the encoder would give them.
+ * Reads octets[start, stop), writes into `target` and returns the length, or -1 where the octets are not in the canonical form that the encoder would give them.
  * It replaces decode, change and encode.
  */
-export function reflectOctets(octets: Uint8Array, originatorId: number, clusterId: number, target: Uint8Array): number {
+export function reflectOctets(
+  octets: Uint8Array,
+  originatorId: number,
+  clusterId: number,
+  target: Uint8Array,
+  start = 0,
+  stop = octets.length,
+): number {
   let out = 0
   let last = 0
   let hasLocalPref = false
   let originatorDone = false
   let clusterDone = false
-  let at = 0
-  while (at < octets.length) {
+  let at = start
+  while (at < stop) {
     const flags = octets[at]!
     const type = octets[at + 1]!
     if (type <= last || type > 32 || CANONICAL_FLAGS[type] === 0 || (flags & 0xef) !== CANONICAL_FLAGS[type]) return -1
@@ -196,7 +203,7 @@ export function reflectOctets(octets: Uint8Array, originatorId: number, clusterI
     const length = extended ? (octets[at + 2]! << 8) | octets[at + 3]! : octets[at + 2]!
     if (extended && length < 256) return -1
     const end = at + (extended ? 4 : 3) + length
-    if (end > octets.length) return -1
+    if (end > stop) return -1
     if (type === 5) hasLocalPref = true
     // Repeated large communities are not sent (RFC 8092 §5); the decoder drops them.
     if (type === 32 && withoutRepeats(octets.subarray(end - length, end), 12).length !== length) return -1

@@ -63,6 +63,7 @@ export class AdjRibIn {
   /** Strength of the faults told of this UPDATE: 0 none, 1 attribute discard, 2 treat as withdraw. */
   #told = 0
   #scratch = new Uint8Array(4096)
+  #nowSeconds = 0
 
   constructor(rib: Rib, events: AdjRibInEvents) {
     this.#rib = rib
@@ -77,6 +78,7 @@ export class AdjRibIn {
     const parts = this.#parts
     splitUpdate(buffer, start, end, parts, source.options.extendedNextHop === true, families)
     source.updatesReceived++
+    this.#nowSeconds = this.#rib.nowSeconds()
     this.#buffer = buffer
     this.#told = 0
     const ipv4 = (families & 1) !== 0
@@ -126,6 +128,7 @@ export class AdjRibIn {
     const end = Math.min(paths.end, from + limit)
     this.#parts.fault = null
     this.#tells = false
+    this.#nowSeconds = this.#rib.nowSeconds()
     for (let path = from; path < end; path++) {
       const source = this.#rib.source(paths.source[path]!)
       if (source === undefined || source.closed || !sources.has(source.index)) continue
@@ -434,6 +437,7 @@ export class AdjRibIn {
       treatment.state,
       treatment.weight,
       pathId,
+      this.#nowSeconds,
     )
   }
 }

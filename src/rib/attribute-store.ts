@@ -139,6 +139,12 @@ export class AttributeStore {
     return this.#arena.view(set.address, set.attributeOctets)
   }
 
+  /** As octets(), without a view: hands the memory that they lie in to `reader`. */
+  read<T>(set: AttributeSet, reader: (octets: Uint8Array, start: number, end: number) => T): T {
+    const start = this.#arena.offsetOf(set.address)
+    return reader(this.#arena.chunkOf(set.address), start, start + set.attributeOctets)
+  }
+
   /** The MP next hop, empty where NEXT_HOP counts; valid while the set is retained. */
   nextHop(set: AttributeSet): Uint8Array {
     return this.#arena.view(set.address, set.attributeOctets + set.nextHopOctets).subarray(set.attributeOctets)

@@ -96,6 +96,11 @@ export class Rib {
     })
   }
 
+  /** The clock of the paths' ages. */
+  nowSeconds(): number {
+    return this.#nowSeconds()
+  }
+
   source(index: number): RibSource | undefined {
     return this.#sources.get(index)
   }
@@ -253,7 +258,7 @@ export class Rib {
 
   /**
    * A source announces a prefix: the path is made or replaced. `effective` null: not used, `state` says why. Nothing happens where nothing changed.
-   * `receivedId`: the path identifier that came with it (RFC 7911), 0 without ADD-PATH.
+   * `receivedId`: the path identifier that came with it (RFC 7911), 0 without ADD-PATH. `stampSeconds`: now, which is asked once for a whole UPDATE.
    */
   announce(
     family: Family,
@@ -264,6 +269,7 @@ export class Rib {
     state: PathState,
     weight: number,
     receivedId = 0,
+    stampSeconds = this.#nowSeconds(),
   ): void {
     const { paths, prefixes, dirty } = this.tables[family]!
     paths.reservePrefixes(prefixes.capacity)
@@ -298,7 +304,7 @@ export class Rib {
     paths.effective[path] = effectiveId
     paths.state[path] = state
     paths.weight[path] = weight
-    paths.stampSeconds[path] = this.#nowSeconds()
+    paths.stampSeconds[path] = stampSeconds
     dirty.add(prefix)
   }
 
