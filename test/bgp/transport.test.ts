@@ -44,6 +44,22 @@ t.test('two speakers reach Established over TCP and exchange messages', async (t
   await b.until('ROUTE-REFRESH', () => b.only('refresh').length === 1)
 })
 
+t.test('a peer that connects and says nothing hears our OPEN all the same', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  t.teardown(() => a.manager.stop())
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  a.manager.configure([neighbor({ name: 'b', address: '127.0.71.2', passive: true })])
+  const socket = connect({
+    host: '127.0.71.1',
+    port: a.manager.listenAddresses()[0]!.port,
+    localAddress: '127.0.71.2',
+  })
+  t.teardown(() => socket.destroy())
+  const chunk = await new Promise<Buffer>((resolve, reject) => socket.once('data', resolve).once('error', reject))
+  t.equal(chunk.readUInt16BE(16), chunk.length, 'one whole message')
+  t.equal(chunk[18], 1, 'OPEN')
+})
+
 t.test('a stop sends Cease 6/2 with its text, and the other end comes back when there is somebody again', async (t) => {
   const { a, b, port } = await twoSpeakers(t)
   await a.manager.stop('maintenance')
@@ -100,6 +116,7 @@ t.test('an IPv4 peer that comes through a listener on :: is known by its IPv4 ad
   const port = a.manager.listenAddresses()[0]!.port
   b.manager.configure([neighbor({ name: 'a', address: '127.0.71.1', port, sourceAddress: '127.0.71.2' })])
   await b.until('Established', () => b.only('established').length === 1)
+  await a.until('Established', () => a.only('established').length === 1)
   t.equal(a.manager.find('b')[0]!.state, 'Established')
 })
 

@@ -133,3 +133,48 @@ t.test('nothing runs after stop', async (t) => {
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
   t.same(batches, [])
 })
+
+t.test('routes wait while sessions come up, and are then decided at once', async (t) => {
+  const { world, engine, batches } = given()
+  engine.sessionUp()
+  announceMany(world, 3)
+  engine.schedule()
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  t.same(batches, [], 'a pass of the loop later nothing is decided')
+  announceMany(world, 2)
+  await engine.idle()
+  t.same(batches, [3], 'five announcements of three prefixes are one batch')
+})
+
+t.test('sessions that come up without end do not keep routes for ever', async (t) => {
+  const { world, engine, batches } = given()
+  announceMany(world, 3)
+  let going = true
+  const another = (): void => {
+    engine.sessionUp()
+    if (going) setImmediate(another)
+  }
+  another()
+  await new Promise<void>((resolve) => {
+    const look = (): void => void (batches.length > 0 ? resolve() : setImmediate(look))
+    look()
+  })
+  t.same(batches, [3])
+  going = false
+  engine.stop()
+})
+
+t.test('what is not about routes goes on while sessions come up', async (t) => {
+  const { engine } = given()
+  engine.sessionUp()
+  const done = new Promise<void>((resolve) => {
+    engine.addJob(() => {
+      resolve()
+      return true
+    })
+  })
+  engine.sessionUp()
+  await done
+  await engine.idle()
+  t.pass()
+})
