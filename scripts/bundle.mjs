@@ -1,5 +1,5 @@
 /**
- * The program as a few files in dist/bundle, from the compiled ones: the daemon of one file is there in 0.38 s instead of 0.66 s (docs/adr/0012-bundle.md). The
+ * The program as a few files in dist/bundle, from the compiled ones: a daemon starts in about half the time (docs/adr/0012-bundle.md). The
  * lab and the load generator stay outside: they start programs that lie beside them.
  */
 import { rmSync } from 'node:fs'

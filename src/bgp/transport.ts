@@ -56,7 +56,7 @@ class SocketLink implements Link {
 
   /**
    * For a connection that came in: what we write goes out with the answer to the peer's first octets, or by itself after a moment. Peers that connect send their OPEN
-   * at once, so that our OPEN and KEEPALIVE are one segment (1000 sessions: 0.9 s without it, see bench/README.md).
+   * at once, so that our OPEN and KEEPALIVE are one segment (gain: bench/README.md, 'What was tried').
    */
   cork(): void {
     this.#corked = true
