@@ -47,6 +47,7 @@ class SocketLink implements Link {
     })
     // 'end' first: with octets of ours still queued, 'close' may take long.
     socket.once('end', () => {
+      this.#uncork()
       this.#closed('the peer closed the TCP connection')
       socket.destroy()
     })

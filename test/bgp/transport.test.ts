@@ -60,6 +60,26 @@ t.test('a peer that connects and says nothing hears our OPEN all the same', asyn
   t.equal(chunk[18], 1, 'OPEN')
 })
 
+t.test('peers that connect and close their side at once hear our OPEN all the same', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  t.teardown(() => a.manager.stop())
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  const port = a.manager.listenAddresses()[0]!.port
+  // One after the other, each from an address of its own: only once the code is warm is the FIN quicker than what we hold back.
+  const addresses = Array.from({ length: 30 }, (_, index) => `127.0.71.${index + 100}`)
+  a.manager.configure(addresses.map((address) => neighbor({ name: address, address, passive: true })))
+  let heard = 0
+  for (const localAddress of addresses) {
+    const socket = connect({ host: '127.0.71.1', port, localAddress, allowHalfOpen: true })
+    t.teardown(() => socket.destroy())
+    socket.end()
+    const octets: Buffer[] = []
+    for await (const chunk of socket) octets.push(chunk as Buffer)
+    if (Buffer.concat(octets)[18] === 1) heard++
+  }
+  t.equal(heard, addresses.length)
+})
+
 t.test('a stop sends Cease 6/2 with its text, and the other end comes back when there is somebody again', async (t) => {
   const { a, b, port } = await twoSpeakers(t)
   await a.manager.stop('maintenance')
