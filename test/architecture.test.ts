@@ -21,6 +21,8 @@ interface Row {
 const CODEC = ['net', 'words', 'wire', 'elements', 'messages']
 const ROWS: readonly Row[] = [
   { name: 'net', files: ['src/net/'], uses: [], packages: ['ip-num'] },
+  { name: 'sys', files: ['src/sys/'], uses: [], node: ['*'] },
+  { name: 'netlink', files: ['src/netlink/'], uses: ['net'] },
   { name: 'words', files: ['src/bgp/errors.ts', 'src/bgp/iana.ts', 'src/bgp/timers.ts'], uses: ['net'] },
   { name: 'wire', files: ['src/bgp/wire/'], uses: ['words'], packages: ['smart-buffer'] },
   {
@@ -32,7 +34,7 @@ const ROWS: readonly Row[] = [
   {
     name: 'bgp edge',
     files: ['src/bgp/transport.ts', 'src/bgp/listener.ts', 'src/bgp/clock.ts', 'src/bgp/peer-manager.ts'],
-    uses: [...CODEC, 'bgp', 'log'],
+    uses: [...CODEC, 'bgp', 'log', 'sys'],
     node: ['*'],
   },
   { name: 'bgp', files: ['src/bgp/'], uses: CODEC },
@@ -48,7 +50,7 @@ const ROWS: readonly Row[] = [
       'src/fib/fib.ts',
       'src/fib/engine.ts',
     ],
-    uses: ['net', 'rib', 'fib', 'log'],
+    uses: ['net', 'rib', 'fib', 'log', 'sys', 'netlink'],
     node: ['*'],
   },
   { name: 'fib', files: ['src/fib/'], uses: ['net', 'rib'] },

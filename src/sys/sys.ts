@@ -1,0 +1,161 @@
+/**
+ * Edge: the few system calls that Node.js has no API for (AF_NETLINK sockets, socket options, TUN devices), behind one small interface. Who provides
+ * them is found at run time: `node:ffi` where this Node.js has it, else the optional package koffi, else nobody; then everything that can do without
+ * them still works, and what cannot says so.
+ */
+import { createRequire } from 'node:module'
+
+/** A system call failed. `code` is the name of the error number: `EPERM`. */
+export class SysError extends Error {
+  readonly code: string
+  readonly errno: number
+  constructor(call: string, errno: number) {
+    const code = errnoName(errno)
+    super(`${call}: ${code}`)
+    this.name = 'SysError'
+    this.code = code
+    this.errno = errno
+  }
+}
+
+/** All calls throw a SysError when the kernel refuses. Descriptors belong to the caller. */
+export interface Sys {
+  readonly provider: 'node:ffi' | 'koffi'
+  socket(domain: number, type: number, protocol: number): number
+  /** `address`: a sockaddr as the kernel reads it. */
+  bind(fd: number, address: Uint8Array): void
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array): void
+  /** The option's value, at most `length` octets. */
+  getsockopt(fd: number, level: number, name: number, length: number): Uint8Array
+  /** `argument` is read and written in place. */
+  ioctl(fd: number, request: number, argument: Uint8Array): number
+  open(path: string, flags: number): number
+  close(fd: number): void
+}
+
+/** An option's value of one int, in the order of this machine. */
+export function int32(value: number): Uint8Array {
+  return new Uint8Array(Int32Array.of(value).buffer)
+}
+
+/** Name of an error number of Linux: 1 is `EPERM`. */
+export function errnoName(errno: number): string {
+  return ERRNO_NAMES.get(errno) ?? `errno ${errno}`
+}
+
+type Found = { readonly sys: Sys } | { readonly sys: null; readonly why: string }
+let found: Found | undefined
+
+/** The provider, or why there is none, in words for an operator. Asked once per process. NODEBGP_SYS=none behaves as if there was none (for tests). */
+export function findSys(): Found {
+  if (found === undefined) found = lookFor()
+  return found
+}
+
+function lookFor(): Found {
+  if (process.platform !== 'linux') return { sys: null, why: `this is ${process.platform}, not Linux` }
+  if (process.env['NODEBGP_SYS'] === 'none') return { sys: null, why: 'NODEBGP_SYS=none is set' }
+  const why: string[] = []
+  for (const make of [nodeFfi, koffi]) {
+    try {
+      return { sys: make() }
+    } catch (error) {
+      why.push((error as Error).message.split('\n')[0]!)
+    }
+  }
+  return { sys: null, why: `${why.join('; ')} (npm install koffi)` }
+}
+
+const load = createRequire(import.meta.url)
+
+type Native = (...args: readonly unknown[]) => number
+
+/** The calls of libc, however they were bound; `errno` is read right after a call that failed. */
+function overLibc(provider: Sys['provider'], libc: (name: string) => Native, errno: () => number): Sys {
+  const call = (name: string, fn: Native, ...args: readonly unknown[]): number => {
+    const result = fn(...args)
+    if (result < 0) throw new SysError(name, errno())
+    return result
+  }
+  const socket = libc('socket')
+  const bind = libc('bind')
+  const setsockopt = libc('setsockopt')
+  const getsockopt = libc('getsockopt')
+  const ioctl = libc('ioctl')
+  const open = libc('open')
+  const close = libc('close')
+  return {
+    provider,
+    socket: (domain, type, protocol) => call('socket', socket, domain, type, protocol),
+    bind: (fd, address) => void call('bind', bind, fd, address, address.length),
+    setsockopt: (fd, level, name, value) => void call('setsockopt', setsockopt, fd, level, name, value, value.length),
+    getsockopt(fd, level, name, length) {
+      const value = new Uint8Array(length)
+      const size = int32(length)
+      call('getsockopt', getsockopt, fd, level, name, value, size)
+      return value.subarray(0, new Int32Array(size.buffer)[0])
+    },
+    ioctl: (fd, request, argument) => call('ioctl', ioctl, fd, request, argument),
+    open: (path, flags) => call('open', open, Buffer.from(`${path}\0`), flags),
+    close: (fd) => void call('close', close, fd),
+  }
+}
+
+/** Signatures by name: i int, u unsigned long, p pointer to octets. */
+const SIGNATURES: Readonly<Record<string, string>> = {
+  socket: 'iii',
+  bind: 'ipi',
+  setsockopt: 'iiipi',
+  getsockopt: 'iiipp',
+  ioctl: 'iup',
+  open: 'pi',
+  close: 'i',
+}
+
+function koffi(): Sys {
+  const module = load('koffi') as {
+    load(path: string | null): { func(name: string, result: string, args: readonly string[]): Native }
+    errno(): number
+  }
+  const library = module.load(null)
+  const types: Readonly<Record<string, string>> = { i: 'int', u: 'ulong', p: 'void *' }
+  const bindCall = (name: string): Native =>
+    library.func(
+      name,
+      'int',
+      [...SIGNATURES[name]!].map((one) => types[one]!),
+    )
+  return overLibc('koffi', bindCall, () => module.errno())
+}
+
+/** Node.js 26.1 and later. */
+function nodeFfi(): Sys {
+  if (!process.features || Number(process.versions.node.split('.')[0]) < 26) throw new Error('Node.js has no node:ffi')
+  const module = load('node:ffi') as {
+    dlopen(
+      path: string | null,
+      functions: Readonly<Record<string, { readonly arguments: readonly string[]; readonly return: string }>>,
+    ): { readonly functions: Readonly<Record<string, Native>> }
+    toArrayBuffer(pointer: unknown, length: number, copy: boolean): ArrayBuffer
+  }
+  const types: Readonly<Record<string, string>> = { i: 'int32', u: 'uint64', p: 'buffer' }
+  const functions: Record<string, { arguments: string[]; return: string }> = {
+    __errno_location: { arguments: [], return: 'pointer' },
+  }
+  for (const [name, signature] of Object.entries(SIGNATURES)) {
+    functions[name] = { arguments: [...signature].map((one) => types[one]!), return: 'int32' }
+  }
+  const library = module.dlopen(null, functions)
+  const errno = (): number =>
+    new Int32Array(module.toArrayBuffer(library.functions['__errno_location']!(), 4, true))[0]!
+  const bindCall = (name: string): Native => {
+    const native = library.functions[name]!
+    // unsigned long is a BigInt there.
+    return name === 'ioctl' ? (fd, request, argument) => native(fd, BigInt(request as number), argument) : native
+  }
+  return overLibc('node:ffi', bindCall, errno)
+}
+
+const ERRNO_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries((load('node:os') as typeof import('node:os')).constants.errno).map(([name, value]) => [value, name]),
+)
