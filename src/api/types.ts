@@ -223,6 +223,33 @@ export interface GroupView {
   readonly logOctets: number
   readonly behind: number
 }
+/** A prefix that this speaker announces by itself, and where it comes from. */
+export interface BlockView {
+  readonly prefix: string
+  readonly family: FamilyName
+  /** `originate`: a prefix of the configuration; `kernel`: a `fromKernel` rule; `announce`: by command. */
+  readonly source: 'originate' | 'kernel' | 'announce'
+  /** The rule, such as `originate[1]`; null: by command. */
+  readonly rule: string | null
+  /** A block around routes of the kernel. */
+  readonly aggregated: boolean
+  /** The kernel has lost it a moment ago; it is withdrawn unless it comes back. */
+  readonly leaving: boolean
+  /** State of the blackhole route that we write for it; null: none is asked for. */
+  readonly blackhole: FibRouteState | null
+  /** The kernel's routes behind it: the first few of `routeCount`. */
+  readonly routes: readonly BlockRouteView[]
+  readonly routeCount: number
+}
+export interface BlockRouteView {
+  readonly prefix: string
+  /** unicast, blackhole, unreachable or prohibit. */
+  readonly kind: string
+  readonly protocol: number
+  /** `boot (3)`; the number alone where it has no name. */
+  readonly protocolName: string
+  readonly devices: readonly string[]
+}
 export interface RibQuery {
   readonly family?: FamilyName
   /** Exact prefix, or an address (longest match). */
@@ -246,6 +273,7 @@ export interface Views {
   adjOut(peer: string, query: RibQuery): Iterable<PathView | null>
   groups(): readonly GroupView[]
   fib(): readonly FibEntry[]
+  blocks(): readonly BlockView[]
   /** The last faults of all peers, or of one by name or address, newest first. */
   errors(nameOrAddress?: string): readonly ErrorView[]
   /** Routes by state, without making the entries; metrics count `fib()` where it is absent. */

@@ -3,7 +3,7 @@
  */
 import { formatIpv4 } from '../net/address.js'
 import { familyRow } from '../net/family.js'
-import type { Config, NeighborConfig, OriginateRule } from './types.js'
+import type { AggregateRule, Config, NeighborConfig, OriginateRule } from './types.js'
 
 /** One line per subject. */
 export function explainConfig(config: Config): readonly string[] {
@@ -102,14 +102,26 @@ function policyWords({ ebgp, importPolicy, exportPolicy }: NeighborConfig): stri
   return [`import ${importPolicy ?? open}`, `export ${exportPolicy ?? open}`]
 }
 
-function explainOriginate(rule: OriginateRule): string {
+/** One line about a rule of `originate`. */
+export function explainOriginate(rule: OriginateRule): string {
   if (rule.kind === 'static') return `${rule.prefix.text}${rule.blackhole ? ' (blackhole in the kernel)' : ''}`
   const parts = [
     rule.protocols.length === 0 ? 'any protocol' : `protocol ${rule.protocols.join(' or ')}`,
     ...(rule.within.length === 0 ? [] : [`within ${rule.within.map(({ text }) => text).join(' or ')}`]),
     ...(rule.interfaces.length === 0 ? [] : [`on ${rule.interfaces.join(' or ')}`]),
+    ...(rule.blackhole === null ? [] : [rule.blackhole ? 'only blackholes' : 'no blackholes']),
+    ...aggregateWords(rule.aggregate),
   ]
   return `routes of the kernel: ${parts.join(', ')}`
+}
+
+function aggregateWords(aggregate: AggregateRule | null): string[] {
+  if (aggregate === null) return []
+  const { ipv4, ipv6, requireBlackhole, blackhole } = aggregate
+  return [
+    `as blocks of /${ipv4} (IPv6 /${ipv6})${requireBlackhole ? ' where a blackhole marks one' : ''}`,
+    ...(blackhole ? ['each with a blackhole in the kernel'] : []),
+  ]
 }
 
 function usedPolicies({ neighbors, policies }: Config): string[] {

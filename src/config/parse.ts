@@ -4,13 +4,14 @@
  */
 import { createHash } from 'node:crypto'
 import { buildNeighbors } from './neighbors.js'
+import { checkOriginate, originateRule } from './originate.js'
 import { buildPolicies, checkPolicyNames } from './policies.js'
 import { Report } from './report.js'
-import { type FibKeys, type FromKernelKeys, type StaticKeys, sections, topSchema } from './schema.js'
+import { type FibKeys, sections, topSchema } from './schema.js'
 import { isMapping } from './shapes.js'
 import { type Environment, type KeyPath, readYaml } from './source.js'
 import { Templates } from './templates.js'
-import type { Config, ConfigResult, FibConfig, ListenAddress, OriginateRule } from './types.js'
+import type { Config, ConfigResult, FibConfig, ListenAddress } from './types.js'
 
 /** What the host knows. */
 export interface ParseHooks {
@@ -115,52 +116,6 @@ function listenOf(
       report.problem(['listen', index], `${entry.address} port ${entry.port} stands here twice; keep one of them`)
   }
   return listen
-}
-
-function originateRule(keys: StaticKeys | FromKernelKeys): OriginateRule {
-  if ('fromKernel' in keys) {
-    const { protocols, within, interfaces } = keys.fromKernel
-    return { kind: 'fromKernel', protocols: protocols ?? [], within: within ?? [], interfaces: interfaces ?? [] }
-  }
-  return {
-    kind: 'static',
-    prefix: keys.prefix,
-    blackhole: keys.blackhole ?? false,
-    nextHop: keys.nextHop ?? null,
-    med: keys.med ?? null,
-    localPref: keys.localPref ?? null,
-    communities: keys.communities ?? [],
-  }
-}
-
-function checkOriginate(rules: readonly OriginateRule[], fib: FibConfig | undefined, report: Report): void {
-  const seen = new Map<string, number>()
-  for (const [index, rule] of rules.entries()) {
-    const path = ['originate', index]
-    if (rule.kind === 'static') {
-      const first = seen.get(rule.prefix.text)
-      if (first !== undefined)
-        report.problem([...path, 'prefix'], `${rule.prefix.text} is already originated by originate[${first}]`)
-      seen.set(rule.prefix.text, index)
-      if (rule.blackhole && (fib?.driver === 'off' || fib?.driver === 'memory')) {
-        report.note([...path, 'blackhole'], `blackhole writes nothing to the kernel with driver ${fib.driver}`)
-      }
-      if (rule.nextHop !== null && rule.nextHop.includes(':') !== rule.prefix.text.includes(':')) {
-        report.problem([...path, 'nextHop'], `nextHop ${rule.nextHop} is not of the same family as ${rule.prefix.text}`)
-      }
-      continue
-    }
-    if (fib === undefined) continue
-    if (rule.protocols.includes(fib.protocol)) {
-      report.problem(
-        [...path, 'fromKernel', 'protocols'],
-        `protocol ${fib.protocol} marks the routes that we learned ourselves (fib.protocol); they cannot be originated`,
-      )
-    }
-    if (fib.driver === 'off' || fib.driver === 'memory') {
-      report.note([...path, 'fromKernel'], `fromKernel finds nothing with driver ${fib.driver}: the kernel is not read`)
-    }
-  }
 }
 
 function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): FibConfig | undefined {

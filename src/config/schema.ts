@@ -152,7 +152,6 @@ export const FIB_NOT_YET: Readonly<Record<string, string>> = {
   programClusterRoutes: '',
   vxlan: '',
   udp: '',
-  aggregate: '',
 }
 
 export const neighborSchema = mapping(neighborShape, NEIGHBOR_NOT_YET)
@@ -166,20 +165,37 @@ const originateShape = {
   localPref: optional(v.u32),
   communities: oneOrMore(value(v.community), 'communities').optional(),
 }
+const aggregateShape = {
+  ipv4: optional(v.integer(8, 32, 'a prefix length')),
+  ipv6: optional(v.integer(16, 128, 'a prefix length')),
+  requireBlackhole: optional(v.flag),
+  blackhole: optional(v.flag),
+}
+export type AggregateKeys = Mapping<typeof aggregateShape>
+/** `true`, or the length of the IPv4 blocks. */
+function shortAggregate(input: unknown): AggregateKeys | false {
+  try {
+    return typeof input === 'boolean' ? input && {} : { ipv4: v.integer(8, 32)(input) }
+  } catch {
+    throw new v.ValueError('true, false, a prefix length from 8 to 32, or { ipv4: 26, ipv6: 122, blackhole: true }')
+  }
+}
 const fromKernelShape = {
   fromKernel: mapping({
     protocols: oneOrMore(value(v.routeProtocol), 'protocols').optional(),
     within: oneOrMore(value(v.prefix), 'prefixes').optional(),
     interfaces: oneOrMore(value(v.interfacePattern), 'interface patterns').optional(),
+    blackhole: optional(v.flag),
   }),
+  aggregate: choose<AggregateKeys | false>((input) =>
+    isMapping(input) ? mapping(aggregateShape) : value(shortAggregate),
+  ).optional(),
 }
 export type StaticKeys = Mapping<typeof originateShape>
 export type FromKernelKeys = Mapping<typeof fromKernelShape>
 const originateEntry = choose<StaticKeys | FromKernelKeys>((input) => {
   if (typeof input === 'string') return value((prefix): StaticKeys => ({ prefix: v.prefix(prefix) }) as StaticKeys)
-  return isMapping(input) && Object.hasOwn(input, 'fromKernel')
-    ? mapping(fromKernelShape, { aggregate: '' })
-    : mapping(originateShape)
+  return isMapping(input) && Object.hasOwn(input, 'fromKernel') ? mapping(fromKernelShape) : mapping(originateShape)
 })
 
 const DRIVERS = ['auto', 'netlink', 'iproute2', 'memory', 'off'] as const
@@ -247,7 +263,14 @@ export const topSchema = mapping(
 export const SUPPORTED_KEYS = {
   top: [...Object.keys(sections), 'neighbors', 'templates', 'policies'],
   neighbor: Object.keys(neighborShape),
-  originate: [...Object.keys(originateShape), 'fromKernel', 'protocols', 'within', 'interfaces'],
+  originate: [
+    ...Object.keys(originateShape),
+    ...Object.keys(fromKernelShape),
+    ...Object.keys(aggregateShape),
+    'protocols',
+    'within',
+    'interfaces',
+  ],
   fib: Object.keys(fibShape),
   match: MATCH_KEYS,
   set: SET_KEYS,

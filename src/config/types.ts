@@ -70,6 +70,20 @@ export interface KernelOriginate {
   readonly within: readonly PrefixText[]
   /** Shell patterns with `*`; empty: any. */
   readonly interfaces: readonly string[]
+  /** Only routes that lead nowhere (blackhole, unreachable, prohibit), only others, or (null) both. */
+  readonly blackhole: boolean | null
+  /** Null: each route is announced as it is. */
+  readonly aggregate: AggregateRule | null
+}
+/** Routes of single Pods are announced as the block around them. */
+export interface AggregateRule {
+  /** Lengths of the blocks. */
+  readonly ipv4: number
+  readonly ipv6: number
+  /** Only blocks that the kernel has a blackhole route of (or `originate` names) are ours; Pods in others are announced one by one. */
+  readonly requireBlackhole: boolean
+  /** Written to the kernel as a blackhole route. */
+  readonly blackhole: boolean
 }
 
 export interface NeighborConfig {

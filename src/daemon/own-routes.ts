@@ -1,12 +1,15 @@
 /**
  * The routes of this speaker: those of `originate` (static, and read from the kernel), and those of `nodebgp announce`. The union is kept equal to the paths of
  * the local source.
+ *
+ * Whoever writes a route into the kernel may take it out and put it back (a Pod that is replaced, a plugin without a replace of its own). What the kernel does not
+ * have any more is therefore announced for a moment longer, so that the network does not hear of it twice.
  */
 
 import { NO_ATTRIBUTES } from '../bgp/attributes/decode.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
 import type { Config, PrefixText, StaticOriginate } from '../config/types.js'
-import { matchKernelRoutes } from '../fib/own-blocks.js'
+import { findKernelBlocks, type KernelBlock } from '../fib/own-blocks.js'
 import type { KernelRoute } from '../fib/types.js'
 import { parseAddress } from '../net/address.js'
 import { communityLists } from '../rib/policy-communities.js'
@@ -25,32 +28,99 @@ export class OwnRoutes {
   #configured = new Map<string, OwnRoute>()
   readonly #current = new Map<string, OwnRoute>()
   readonly #ofRules = new WeakMap<StaticOriginate, OwnRoute>()
+  readonly #leaving = new Map<string, Leaving>()
+  #timer: NodeJS.Timeout | null = null
+  #blocks: ReadonlyMap<string, KernelBlock> = new Map()
+  readonly #left: () => void
+  readonly #holdMs: number
 
-  constructor(rib: Rib) {
+  /** `left` is called when routes have gone by themselves. `holdMs`: how long one that the kernel lost is still announced. */
+  constructor(rib: Rib, left: () => void = () => {}, holdMs = HOLD_MS) {
     this.#rib = rib
+    this.#left = left
+    this.#holdMs = holdMs
+  }
+
+  /** All that is announced, by prefix. */
+  get all(): ReadonlyMap<string, OwnRoute> {
+    return this.#current
+  }
+
+  /** What the kernel's routes give. */
+  get kernelBlocks(): ReadonlyMap<string, KernelBlock> {
+    return this.#blocks
   }
 
   get(prefix: string): OwnRoute | undefined {
     return this.#current.get(prefix)
   }
 
-  /** The configuration or the kernel's routes may have changed. */
-  update(config: Config, kernelRoutes: readonly KernelRoute[]): void {
+  /** The configuration changed: what it does not have any more goes at once. */
+  configure(config: Config, kernelRoutes: readonly KernelRoute[]): void {
+    this.#leaving.clear()
+    this.#update(config, kernelRoutes, false)
+  }
+
+  /** The kernel's routes may have changed. */
+  kernelChanged(config: Config, kernelRoutes: readonly KernelRoute[]): void {
+    this.#update(config, kernelRoutes, true)
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#leaving.clear()
+  }
+
+  #update(config: Config, kernelRoutes: readonly KernelRoute[], hold: boolean): void {
     const before = this.#configured
     this.#configured = new Map()
-    for (const rule of config.originate) {
-      if (rule.kind === 'static') {
-        this.#configured.set(rule.prefix.text, this.#ofRule(rule))
-        continue
-      }
-      for (const prefix of matchKernelRoutes(rule, kernelRoutes, config.fib.protocol)) {
-        if (this.#configured.has(prefix.text)) continue
-        const known = before.get(prefix.text)
-        this.#configured.set(prefix.text, known?.origin === 'kernel' ? known : kernelRoute(prefix))
-      }
+    for (const rule of config.originate)
+      if (rule.kind === 'static') this.#configured.set(rule.prefix.text, this.#ofRule(rule))
+    this.#blocks = findKernelBlocks(config.originate, kernelRoutes, config.fib.protocol)
+    for (const [text, { prefix, blackhole }] of this.#blocks) {
+      if (this.#configured.has(text)) continue
+      const known = before.get(text)
+      const same = known?.origin === 'kernel' && known.blackhole === blackhole
+      this.#configured.set(text, same ? known : kernelRoute(prefix, blackhole))
     }
+    if (hold) this.#hold(before)
     for (const text of [...this.#current.keys()]) this.#settle(text)
     for (const text of this.#configured.keys()) this.#settle(text)
+  }
+
+  /** What has just gone from the kernel stays for a moment. */
+  #hold(before: ReadonlyMap<string, OwnRoute>): void {
+    const dueMs = performance.now() + this.#holdMs
+    for (const [text, route] of before) {
+      if (route.origin !== 'kernel' || this.#configured.has(text)) continue
+      const leaving = this.#leaving.get(text)
+      if (leaving === undefined) this.#leaving.set(text, { route, dueMs })
+      this.#configured.set(text, route)
+    }
+    for (const text of this.#blocks.keys()) this.#leaving.delete(text)
+    this.#expire()
+  }
+
+  /** Drops what has been gone for long enough, and waits for the next. */
+  #expire(): void {
+    const nowMs = performance.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const [text, { dueMs }] of this.#leaving) {
+      if (dueMs > nowMs) next = Math.min(next, dueMs)
+      else {
+        this.#leaving.delete(text)
+        this.#configured.delete(text)
+      }
+    }
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    if (next === Number.POSITIVE_INFINITY) return
+    this.#timer = setTimeout(() => {
+      const texts = [...this.#leaving.keys()]
+      this.#expire()
+      for (const text of texts) this.#settle(text)
+      this.#left()
+    }, next - nowMs)
   }
 
   announce(rule: StaticOriginate): void {
@@ -96,8 +166,13 @@ export class OwnRoutes {
   }
 }
 
-function kernelRoute(prefix: PrefixText): OwnRoute {
-  return { prefix, blackhole: false, origin: 'kernel', attributes: EMPTY_PATH }
+interface Leaving {
+  readonly route: OwnRoute
+  readonly dueMs: number
+}
+
+function kernelRoute(prefix: PrefixText, blackhole: boolean): OwnRoute {
+  return { prefix, blackhole, origin: 'kernel', attributes: EMPTY_PATH }
 }
 
 function staticRoute(rule: StaticOriginate): OwnRoute {
@@ -123,3 +198,5 @@ export function words(address: Uint8Array): [number, number, number, number] {
 }
 
 const EMPTY_PATH: PathAttributes = { ...NO_ATTRIBUTES, origin: 0, asPath: new Uint8Array(0) }
+/** Beside the debounce of the kernel's events (75 ms) and a dump: gone for good is withdrawn in well under a second. */
+const HOLD_MS = 250

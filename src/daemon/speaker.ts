@@ -29,6 +29,7 @@ import { PeerRoutes } from './peer-routes.js'
 import { Policies } from './policies.js'
 import { Restart } from './restart.js'
 import { Sweep } from './sweep.js'
+import { blockViews } from './view-blocks.js'
 import type { ViewContext } from './view-context.js'
 import { explain } from './view-explain.js'
 import { PathViews } from './view-paths.js'
@@ -63,7 +64,7 @@ export class Speaker {
     const { asn, routerId, nodeName, reflector } = config
     this.#rib = new Rib({ asn, routerId, clusterId: reflector?.clusterId ?? null, seed, nodeName, nowSeconds })
     this.#reflector = new Reflector(this.#rib, seed)
-    this.#own = new OwnRoutes(this.#rib)
+    this.#own = new OwnRoutes(this.#rib, () => this.#engine.schedule())
     this.#fib = createFib(
       { ...config.fib, nodeAddresses: [...ownAddresses()].filter((address) => !address.includes('%')) },
       { log: (fact) => log.write(fact.event, fact.fields as never) },
@@ -149,6 +150,7 @@ export class Speaker {
     this.#sweep.stop()
     await this.#reloading
     this.#routes.stop()
+    this.#own.stop()
     // Who flushes the kernel's routes does not come back to them.
     const began = this.#listening
     await this.#manager.stop('', began && routes === 'keep')
@@ -242,7 +244,7 @@ export class Speaker {
       this.#fib.reconfigure(config.fib)
       this.#feed.configure(config.fib)
     }
-    this.#own.update(config, this.#fib.foreignRoutes())
+    this.#own.configure(config, this.#fib.foreignRoutes())
     // What `fib` and blackholes say of a winner may differ though the winner is the same.
     if (diff.fibChanged.length > 0 || diff.originateChanged || before.fib.maxPaths !== config.fib.maxPaths)
       for (const { family } of FAMILIES) this.#rib.markAllDirty(family)
@@ -253,7 +255,7 @@ export class Speaker {
   /** Routes of the kernel that are not ours changed: next hops, and own routes read from the kernel. */
   #kernelChanged(): void {
     this.#rib.setResolver((address) => this.#fib.resolve(address), ownAddresses())
-    this.#own.update(this.#config, this.#fib.foreignRoutes())
+    this.#own.kernelChanged(this.#config, this.#fib.foreignRoutes())
     this.#engine.schedule()
   }
 
@@ -308,6 +310,7 @@ export class Speaker {
           behind: group.behindCount,
         })),
       fib: () => this.#fib.entries(),
+      blocks: () => blockViews(context),
       errors: (name) => this.#errors.views(name),
       explain: (prefix) => explain(prefix, context, paths),
       ready: () => this.#ready(),

@@ -330,6 +330,33 @@ function fakeViews(queries: RibQuery[]): Views {
         reason: '',
       },
     ],
+    blocks: () => [
+      {
+        prefix: '10.244.1.0/26',
+        family: 'ipv4-unicast',
+        source: 'kernel',
+        rule: 'originate[1]',
+        aggregated: true,
+        leaving: false,
+        blackhole: 'installed',
+        routes: [
+          { prefix: '10.244.1.5/32', kind: 'unicast', protocol: 3, protocolName: 'boot (3)', devices: ['cali5'] },
+          { prefix: '10.244.1.6/32', kind: 'unicast', protocol: 80, protocolName: 'felix (80)', devices: ['cali6'] },
+        ],
+        routeCount: 2,
+      },
+      {
+        prefix: '10.9.0.0/16',
+        family: 'ipv4-unicast',
+        source: 'announce',
+        rule: null,
+        aggregated: false,
+        leaving: false,
+        blackhole: null,
+        routes: [],
+        routeCount: 0,
+      },
+    ],
     explain: (prefix) => ({ ...explain, prefix, known: prefix === '10.244.1.0/26' }),
     ready: () => ({ ready: false, reasons: ['no session is Established'] }),
   }

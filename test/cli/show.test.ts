@@ -41,6 +41,7 @@ t.test('--json is the view itself', async (t) => {
   t.same(await json('show', 'adj-out', 'tor-a'), [best])
   t.match(await json('show', 'groups'), [{ id: 1 }])
   t.match(await json('show', 'fib'), [{ state: 'installed' }])
+  t.match(await json('show', 'blocks'), [{ rule: 'originate[1]' }, { source: 'announce' }])
   t.match(await json('explain', '10.244.1.0/26'), { known: true })
 })
 
@@ -94,7 +95,7 @@ St  Network          NextHop      LocPrf  MED  Weight  Path         Orig       A
   ])
 })
 
-t.test('show adj-in, adj-out, groups, fib', async (t) => {
+t.test('show adj-in, adj-out, groups, fib, blocks', async (t) => {
   t.match((await nodebgp(['show', 'adj-in', 'tor-a', ...socket])).out, /rejected by policy from-tor\n$/)
   t.match(await nodebgp(['show', 'adj-out', '192.168.0.1', ...socket]), { code: 1, err: /192\.168\.0\.1/ })
   t.match((await nodebgp(['show', 'adj-out', 'tor-a', ...socket])).out, /\*> {2}10\.244\.1\.0\/26/)
@@ -105,6 +106,13 @@ t.test('show adj-in, adj-out, groups, fib', async (t) => {
   t.equal(
     (await nodebgp(['show', 'fib', ...socket])).out,
     'Network        State      Via                   Reason\n10.244.1.0/26  installed  192.168.0.7 dev eth0\n',
+  )
+  t.equal(
+    (await nodebgp(['show', 'blocks', ...socket])).out,
+    `Network        From                     Protocol              Device        Routes    Blackhole
+10.244.1.0/26  originate[1] fromKernel  boot (3), felix (80)  cali5, cali6  2 inside  installed
+10.9.0.0/16    command                  -                     -             -         -
+`,
   )
 })
 

@@ -42,6 +42,32 @@ t.test('single values: place and words', async (t) => {
     ['originate: [{ prefix: 10.0.0.0/8, communities: 1:70000 }]', 48, 'originate[0].communities', /a community/],
     ['originate: [{ fromKernel: { protocols: [brid] } }]', 41, 'originate[0].fromKernel.protocols[0]', /bird/],
     ['originate: [{ fromKernel: { interfaces: [a b] } }]', 42, 'originate[0].fromKernel.interfaces[0]', /interface/],
+    ['originate: [{ fromKernel: {}, aggregate: 33 }]', 42, 'originate[0].aggregate', /from 8 to 32, or \{ ipv4/],
+    ['originate: [{ fromKernel: {}, aggregate: { ipv4: 7 } }]', 50, 'originate[0].aggregate.ipv4', /from 8 to 32/],
+    [
+      'originate: [{ fromKernel: { blackhole: true, interfaces: [a] } }]',
+      58,
+      'originate[0].fromKernel.interfaces',
+      /no interface/,
+    ],
+    [
+      'originate: [{ fromKernel: { within: [10.0.0.0/8, 10.0.0.0/28] }, aggregate: true }]',
+      50,
+      'originate[0].fromKernel.within[1]',
+      /\(\/26\) are larger than 10\.0\.0\.0\/28/,
+    ],
+    [
+      'originate: [{ fromKernel: {}, aggregate: { requireBlackhole: true, blackhole: true } }]',
+      79,
+      'originate[0].aggregate.blackhole',
+      /somebody else writes/,
+    ],
+    [
+      'originate: [{ fromKernel: { blackhole: false }, aggregate: { requireBlackhole: true } }]',
+      40,
+      'originate[0].fromKernel.blackhole',
+      /leaves them out/,
+    ],
     ['neighbors: { a: 1 }', 12, 'neighbors', /list of neighbours, got a mapping/],
     ['neighbors: [fe80::1]', 13, 'neighbors[0]', /expected a mapping with the keys name, use, address/],
     ['neighbors: [{ address: "fe80::1", asn: 1 }]', 24, 'neighbors[0].address', /fe80::1%eth0/],
@@ -445,3 +471,16 @@ const CONTRADICTIONS: Readonly<Record<string, RegExp>> = {
   localAsnMode: /need a localAsn other than asn/,
   dualAsn: /need a localAsn other than asn/,
 }
+
+t.test('aggregate: its short and long forms', async (t) => {
+  const aggregateOf = (text: string): unknown => {
+    const rule = configOf(sound(`originate: [{ fromKernel: {}${text} }]`)).originate[0]!
+    return rule.kind === 'fromKernel' ? rule.aggregate : 'no rule'
+  }
+  const calico = { ipv4: 26, ipv6: 122, requireBlackhole: false, blackhole: false }
+  t.equal(aggregateOf(''), null)
+  t.equal(aggregateOf(', aggregate: false'), null)
+  t.same(aggregateOf(', aggregate: true'), calico)
+  t.same(aggregateOf(', aggregate: 24'), { ...calico, ipv4: 24 })
+  t.same(aggregateOf(', aggregate: { ipv6: 64, blackhole: true }'), { ...calico, ipv6: 64, blackhole: true })
+})

@@ -3,12 +3,11 @@
  */
 import type { Argv, CommandModule } from 'yargs'
 import type { ErrorView, GroupView, NeighborView, PathView, SummaryView } from '../../api/types.js'
-import type { FibEntry } from '../../fib/types.js'
 import { withParameter } from '../client.js'
 import { CommandError, Exit } from '../exit.js'
-import { table } from '../format.js'
+import { type Column, table } from '../format.js'
 import { type Arguments, clientFor, outputStyle, print, printJson, printRows, withCommon } from '../options.js'
-import { FIB_COLUMNS, GROUP_COLUMNS, PATH_COLUMNS, PATH_LEGEND, PATH_REASON } from '../text/columns.js'
+import { BLOCK_COLUMNS, FIB_COLUMNS, GROUP_COLUMNS, PATH_COLUMNS, PATH_LEGEND, PATH_REASON } from '../text/columns.js'
 import { formatError } from '../text/errors.js'
 import { formatNeighbor } from '../text/neighbor.js'
 import { formatSummary, SUMMARY_COLUMNS } from '../text/summary.js'
@@ -25,8 +24,9 @@ export const showCommand: CommandModule = {
       .command(adjacency('out', 'what a neighbour is sent'))
       .command(GROUPS)
       .command(FIB)
+      .command(BLOCKS)
       .command(ERRORS)
-      .demandCommand(1, 'show what? summary, neighbors, rib, adj-in, adj-out, groups, fib or errors')
+      .demandCommand(1, 'show what? summary, neighbors, rib, adj-in, adj-out, groups, fib, blocks or errors')
       .strict()
       .recommendCommands() as Argv,
   handler: () => {},
@@ -114,19 +114,24 @@ const GROUPS: CommandModule = {
 const FIB: CommandModule = {
   command: 'fib',
   describe: 'routes given to the kernel, their state, and why one is not there',
-  handler: async (argv) => {
-    try {
-      await printRows(clientFor(argv).rows<FibEntry>('/v1/fib'), {
-        json: argv['json'] === true,
-        columns: FIB_COLUMNS,
-        none: '',
-      })
-    } catch (error) {
-      // An empty kernel table is an answer, not a no.
-      if (!(error instanceof CommandError && error.exit === Exit.NO && error.message === '')) throw error
-      if (!argv['json']) print('no routes\n')
-    }
-  },
+  handler: (argv) => printAll(argv, '/v1/fib', FIB_COLUMNS, 'no routes'),
+}
+
+const BLOCKS: CommandModule = {
+  command: 'blocks',
+  describe: 'own prefixes that are announced, and where each comes from',
+  handler: (argv) =>
+    printAll(argv, '/v1/blocks', BLOCK_COLUMNS, 'no own prefixes: originate names none, and none was announced'),
+}
+
+/** All rows; none at all is an answer, not a no. */
+async function printAll<T>(argv: Arguments, path: string, columns: readonly Column<T>[], none: string): Promise<void> {
+  try {
+    await printRows(clientFor(argv).rows<T>(path), { json: argv['json'] === true, columns, none: '' })
+  } catch (error) {
+    if (!(error instanceof CommandError && error.exit === Exit.NO && error.message === '')) throw error
+    if (!argv['json']) print(`${none}\n`)
+  }
 }
 
 const ERRORS: CommandModule = {

@@ -1,7 +1,7 @@
 /**
  * Columns of the tables of paths, groups and kernel routes.
  */
-import type { GroupView, PathView } from '../../api/types.js'
+import type { BlockView, GroupView, PathView } from '../../api/types.js'
 import type { FibEntry, FibRouteState, KernelHop } from '../../fib/types.js'
 import { type Colour, type Column, formatDuration, optional } from '../format.js'
 
@@ -39,6 +39,40 @@ export const FIB_COLUMNS: readonly Column<FibEntry>[] = [
   { title: 'Via', value: formatHops },
   { title: 'Reason', value: (entry) => entry.reason },
 ]
+
+export const BLOCK_COLUMNS: readonly Column<BlockView>[] = [
+  { title: 'Network', value: (block) => block.prefix },
+  { title: 'From', value: blockSource },
+  { title: 'Protocol', value: ({ routes }) => distinct(routes.map((route) => route.protocolName)) },
+  { title: 'Device', value: ({ routes }) => distinct(routes.flatMap((route) => route.devices)) },
+  { title: 'Routes', value: blockRoutes },
+  {
+    title: 'Blackhole',
+    value: ({ blackhole }) => blackhole ?? '-',
+    colour: ({ blackhole }) => (blackhole === null ? undefined : FIB_COLOURS[blackhole]),
+  },
+]
+
+function blockSource({ source, rule, leaving }: BlockView): string {
+  if (source === 'announce') return 'command'
+  return `${rule}${source === 'kernel' ? ' fromKernel' : ''}${leaving ? ', gone' : ''}`
+}
+
+/** How many Pods are behind a block, or what kind of route it is itself. */
+function blockRoutes({ prefix, routes, routeCount, aggregated }: BlockView): string {
+  if (routeCount === 0) return '-'
+  const itself = routes.find((route) => route.prefix === prefix)
+  const inside = routeCount - routes.filter((route) => route.prefix === prefix).length
+  const parts = [
+    ...(itself === undefined ? [] : [itself.kind]),
+    ...(aggregated && inside > 0 ? [`${inside} inside`] : []),
+  ]
+  return parts.join(', ')
+}
+
+function distinct(words: readonly string[]): string {
+  return someOf([...new Set(words)]) || '-'
+}
 
 export function pathStatus(path: PathView): string {
   return `${path.valid ? '*' : ' '}${path.best ? '>' : path.multipath ? '=' : ' '}${path.stale === true ? 'S' : ''}`
