@@ -10,7 +10,7 @@ import { TapResults } from './tap-results.mjs'
 
 /** Two test files at a time; those that start whole racks or measure run alone. */
 const JOBS = 2
-const SERIAL = ['interop', 'lab', 'memory', 'robustness']
+const SERIAL = ['lab', 'memory', 'robustness']
 const FILE_TIMEOUT_SECONDS = 300
 
 await run(async () => {
