@@ -215,7 +215,7 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
     level: 'info',
     text: (f) => `kernel routes by driver ${f.driver}, ${f.adopted} adopted from an earlier run`,
   },
-  'fib-conflict': { level: 'warn', text: (f) => `${f.prefix} not installed: ${f.reason}`, limitBy: () => '' },
+  'fib-conflict': { level: 'warn', text: (f) => `kernel route ${f.prefix}: ${f.reason}`, limitBy: () => '' },
   'fib-failed': { level: 'error', text: (f) => `${f.prefix} not installed: ${f.reason}`, limitBy: (f) => f.reason },
   'fib-swept': {
     level: 'info',

@@ -159,7 +159,8 @@ function missing(context: ViewContext, family: Family, prefix: number, best: num
   const found: string[] = []
   const isOwn = paths.source[best] === 0
   const entry = fib.entry(text)
-  if (entry !== undefined && entry.state !== 'installed') found.push(`kernel route ${entry.state}: ${entry.reason}`)
+  if (entry !== undefined && (entry.state !== 'installed' || entry.reason !== ''))
+    found.push(`kernel route ${entry.state}: ${entry.reason}`)
   if (!isOwn && fib.driver !== 'off' && entry === undefined) {
     found.push(
       feed.accepts(family, prefix)

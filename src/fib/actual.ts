@@ -59,6 +59,11 @@ export class ActualTable implements ActualRoutes {
     return this.#foreignByPrefix.get(prefix)?.find((route) => route.metric === metric)
   }
 
+  /** The foreign route in our table that goes before one of that metric. */
+  foreignBefore(prefix: string, metric: number): KernelRoute | undefined {
+    return this.#foreignByPrefix.get(prefix)?.find((route) => route.metric < metric)
+  }
+
   foreignRoutes(): readonly KernelRoute[] {
     return this.#foreign
   }

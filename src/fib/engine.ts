@@ -50,6 +50,9 @@ export class FibEngine implements Fib {
   /** Oldest mark of the operations under way. */
   #oldestInFlight = Number.POSITIVE_INFINITY
   #lostInARow = 0
+  /** Not told yet. */
+  #repaired = 0
+  #toldRepairMs = Number.NEGATIVE_INFINITY
 
   constructor(options: EngineOptions) {
     this.driver = options.name
@@ -262,8 +265,8 @@ export class FibEngine implements Fib {
     const { operations, conflict } = planPrefix(prefix, route, this.#actual)
     if (conflict !== null) {
       wanted.tries = 0
-      this.#change(prefix, wanted, 'conflict', describeConflict(conflict))
-    } else if (operations.length === 0 || this.#isInPlace(prefix, route)) this.#change(prefix, wanted, 'installed', '')
+      this.#change(prefix, wanted, 'conflict', describeForeign(conflict))
+    } else if (operations.length === 0 || this.#isInPlace(prefix, route)) this.#installed(prefix, wanted, route)
     else this.#change(prefix, wanted, 'pending', '')
     return operations
   }
@@ -275,7 +278,7 @@ export class FibEngine implements Fib {
         this.#actual.applied(operation)
         if (wanted === undefined) break
         wanted.tries = 0
-        if (wanted.planned === operation.route) this.#change(prefix, wanted, 'installed', '')
+        if (wanted.planned === operation.route) this.#installed(prefix, wanted, operation.route)
         if (wanted.state !== 'unresolved' && wanted.state !== 'conflict') this.#markIfUnequal(prefix, wanted, mark)
         break
       case 'exists':
@@ -340,13 +343,7 @@ export class FibEngine implements Fib {
       if (this.#swept) this.#mark(prefix, 0)
       else this.#adopted.add(prefix)
     }
-    if (repaired > 0) {
-      const others = repaired > 1 ? ` and ${repaired - 1} more` : ''
-      this.#options.log({
-        event: 'notice',
-        fields: { text: `kernel routes were changed by somebody else: ${sample}${others}; putting them back` },
-      })
-    }
+    if (repaired > 0) this.#tellRepair(sample, repaired)
     this.#lastDumpEndMs = performance.now()
     this.#lastDumpTookMs = this.#lastDumpEndMs - startMs
     if (foreignChanged) this.#tellListeners()
@@ -377,15 +374,39 @@ export class FibEngine implements Fib {
     for (const prefix of this.#wanted.keys()) this.#mark(prefix, ++this.#sets)
   }
 
+  #installed(prefix: string, wanted: Wanted, { metric }: PlannedRoute): void {
+    const before = this.#actual.foreignBefore(prefix, metric)
+    this.#change(
+      prefix,
+      wanted,
+      'installed',
+      before === undefined ? '' : `${describeForeign(before)}; it takes the traffic`,
+    )
+  }
+
   #change(prefix: string, wanted: Wanted, state: FibRouteState, reason: string): void {
     wanted.state = state
     wanted.reason = reason
-    if (state === 'installed') wanted.told = ''
-    if (state !== 'conflict' && state !== 'failed') return
+    if (state === 'installed' && reason === '') wanted.told = ''
+    // One that is installed and has a reason stands in the shadow of a foreign one.
+    const isConflict = state === 'conflict' || (state === 'installed' && reason !== '')
+    if (!isConflict && state !== 'failed') return
     // Once per trouble, however often it is tried again.
     if (wanted.told === reason) return
     wanted.told = reason
-    this.#options.log({ event: state === 'conflict' ? 'fib-conflict' : 'fib-failed', fields: { prefix, reason } })
+    this.#options.log({ event: isConflict ? 'fib-conflict' : 'fib-failed', fields: { prefix, reason } })
+  }
+
+  /** Somebody who does it again and again is told of now and then. */
+  #tellRepair(sample: string, count: number): void {
+    this.#repaired += count
+    const nowMs = performance.now()
+    if (nowMs - this.#toldRepairMs < REPAIR_LOG_MS) return
+    this.#toldRepairMs = nowMs
+    const others = this.#repaired > 1 ? ` and ${this.#repaired - 1} more` : ''
+    this.#repaired = 0
+    const text = `kernel routes were changed by somebody else: ${sample}${others}; putting them back`
+    this.#options.log({ event: 'notice', fields: { text } })
   }
 
   #resolution(nextHop: string): Resolution {
@@ -455,7 +476,7 @@ interface Wanted {
   tries: number
 }
 
-function describeConflict(route: KernelRoute): string {
+function describeForeign(route: KernelRoute): string {
   return `a route of another owner is there (protocol ${protocolName(route.protocol)}, metric ${route.metric}): ${formatHops(route)}`
 }
 
@@ -486,6 +507,7 @@ const DEBOUNCE_MS = 75
 const FIRST_LOOK_MS = 300
 const MAX_REST_MS = 2000
 const RETRY_MS = 1000
+const REPAIR_LOG_MS = 10_000
 const DUMP_RETRY_MS = 1000
 const LOST_DELAY_MS = 500
 const FLUSH_LIMIT_MS = 10_000

@@ -24,6 +24,7 @@ export class IpBatch {
   #stderr = ''
   #words: string[] = []
   #closing = false
+  #outdated = false
 
   /** `args` come before `-force -batch -`: `-n NAME` for a namespace. `onExit` is called when a child ends that was not closed. */
   constructor(args: readonly string[], onExit: (words: string) => void) {
@@ -36,9 +37,15 @@ export class IpBatch {
     return this.#child?.pid ?? null
   }
 
+  /** The next lines go to a new child: `ip` keeps the numbers of devices that it has seen, and a device may have come back under another. */
+  renew(): void {
+    this.#outdated = true
+  }
+
   /** Runs lines in order. One call at a time. */
   run(lines: readonly string[]): Promise<BatchResult> {
     if (this.#pending !== null) throw new Error('a batch is under way')
+    if (this.#outdated) this.#retire()
     const child = this.#child ?? this.#start()
     return new Promise((resolve) => {
       this.#pending = { first: this.#lines + 1, sync: this.#lines + lines.length + 1, failures: new Map(), resolve }
@@ -56,6 +63,13 @@ export class IpBatch {
       child.once('close', () => resolve())
       child.stdin.end()
     })
+  }
+
+  /** All that it was given is acknowledged: it ends by itself. */
+  #retire(): void {
+    this.#outdated = false
+    this.#child?.stdin.end()
+    this.#child = null
   }
 
   #start(): ChildProcessWithoutNullStreams {

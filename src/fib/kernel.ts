@@ -156,7 +156,14 @@ export class KernelDriver implements FibDriver {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     this.#monitor = child
-    child.stdout.on('data', () => this.#onTrigger('event'))
+    let end = ''
+    child.stdout.setEncoding('latin1')
+    child.stdout.on('data', (chunk: string) => {
+      const text = end + chunk
+      end = text.slice(-LINE_START)
+      if (LINK_LINE.test(text)) this.#batch.renew()
+      this.#onTrigger('event')
+    })
     child.on('error', () => {})
     child.on('close', (code, signal) => {
       if (this.#monitor === child) this.#monitor = null
@@ -190,4 +197,8 @@ function outcomeOf(operation: FibOperation, words: string): FibOutcome {
 const ABSENT = /No such process|FIB table does not exist/i
 const MAIN_TABLE = 254
 const LOCAL_TABLE = 255
+/** `7: v1: <…` and `Deleted 7: v1: <…`; addresses look the same. */
+const LINK_LINE = /^(Deleted )?\d+: /m
+/** Of a line that is cut in two, so much tells what it is. */
+const LINE_START = 24
 const MONITOR_RESTART_MS = 1000
