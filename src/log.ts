@@ -39,7 +39,7 @@ export interface LogEventFields {
   }
   'config-reloaded': { file: string; changes: string }
   'config-rejected': { file: string; problems: number; reason: string }
-  'fib-start': { driver: string; adopted: number }
+  'fib-start': { driver: string; why: string; adopted: number }
   'fib-conflict': { prefix: string; reason: string }
   'fib-failed': { prefix: string; reason: string }
   'fib-swept': { removed: number }
@@ -213,7 +213,8 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   },
   'fib-start': {
     level: 'info',
-    text: (f) => `kernel routes by driver ${f.driver}, ${f.adopted} adopted from an earlier run`,
+    text: (f) =>
+      `kernel routes by driver ${f.driver}${f.why === '' ? '' : ` (${f.why})`}, ${f.adopted} adopted from an earlier run`,
   },
   'fib-conflict': { level: 'warn', text: (f) => `kernel route ${f.prefix}: ${f.reason}`, limitBy: () => '' },
   'fib-failed': { level: 'error', text: (f) => `${f.prefix} not installed: ${f.reason}`, limitBy: (f) => f.reason },

@@ -43,7 +43,11 @@ const ROWS: readonly Row[] = [
   {
     name: 'fib edge',
     files: [
-      'src/fib/kernel.ts',
+      'src/fib/iproute2.ts',
+      'src/fib/netlink.ts',
+      'src/fib/netlink-events.ts',
+      'src/fib/netlink-socket.ts',
+      'src/fib/lock.ts',
       'src/fib/ip-batch.ts',
       'src/fib/ip-run.ts',
       'src/fib/tunnel.ts',
@@ -53,7 +57,7 @@ const ROWS: readonly Row[] = [
     uses: ['net', 'rib', 'fib', 'log', 'sys', 'netlink'],
     node: ['*'],
   },
-  { name: 'fib', files: ['src/fib/'], uses: ['net', 'rib'] },
+  { name: 'fib', files: ['src/fib/'], uses: ['net', 'rib', 'netlink'] },
   { name: 'config edge', files: ['src/config/load.ts'], uses: ['net', 'config'], node: ['*'] },
   {
     name: 'config',

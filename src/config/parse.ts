@@ -120,14 +120,7 @@ function listenOf(
 
 function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): FibConfig | undefined {
   if (keys === undefined && written !== undefined) return undefined
-  const wanted = keys?.driver ?? 'auto'
-  if (wanted === 'netlink') {
-    report.note(
-      ['fib', 'driver'],
-      'netlink is not built yet: iproute2 writes the routes (the same routes, through the ip command)',
-    )
-  }
-  const driver = wanted === 'netlink' ? 'iproute2' : wanted
+  const driver = keys?.driver ?? 'auto'
   if (keys?.accept === undefined && driver !== 'off') {
     const path: KeyPath = written === undefined ? [] : ['fib']
     report.problem(

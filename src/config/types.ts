@@ -230,7 +230,7 @@ export interface PolicySet {
 }
 
 export interface FibConfig {
-  readonly driver: 'auto' | 'iproute2' | 'memory' | 'off'
+  readonly driver: 'auto' | 'netlink' | 'iproute2' | 'memory' | 'off'
   /** Routing table number (main = 254). */
   readonly table: number
   readonly protocol: number

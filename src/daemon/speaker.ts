@@ -124,7 +124,8 @@ export class Speaker {
     this.#api = await startApi({ socket, http, views: this.#views, actions, metrics: createMetrics(this.#views), log })
     await this.#fib.start()
     this.#fib.onForeignRoutesChanged(() => this.#kernelChanged())
-    this.#restart.forwarding = this.#fib.driver !== 'iproute2' || this.#keptForwarding()
+    this.#restart.forwarding =
+      (this.#fib.driver !== 'iproute2' && this.#fib.driver !== 'netlink') || this.#keptForwarding()
     this.#kernelChanged()
     await this.#manager.listen(this.#config.listen)
     this.#listening = true

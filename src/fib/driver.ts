@@ -1,5 +1,5 @@
 /**
- * The seam between the FIB's engine and the tables it writes: a kernel (kernel.ts) or a table in memory (memory.ts).
+ * The seam between the FIB's engine and the tables it writes: a kernel (netlink.ts, iproute2.ts) or a table in memory (memory.ts).
  */
 import type { Family } from '../net/family.js'
 import type { KernelRoute, PlannedRoute } from './types.js'
@@ -20,14 +20,28 @@ export type FibOutcome =
 export const DONE: FibOutcome = Object.freeze({ type: 'done' })
 export const EXISTS: FibOutcome = Object.freeze({ type: 'exists' })
 
-/** Something may have changed behind our back: dump again. `slow`: the periodic full comparison. */
-export type FibTrigger = 'event' | 'slow'
+/** A route that somebody else put into the kernel's tables or took out of them. */
+export interface FibChange {
+  readonly type: 'put' | 'gone'
+  /** It took the place of the first route of its prefix and metric, whoever that belonged to. */
+  readonly replaces: boolean
+  readonly route: KernelRoute
+}
+
+/**
+ * Something changed behind our back. `event`: nobody knows what, read all tables; `ours`: read our routes; `devices`: only devices or their addresses
+ * changed, no route was lost by it; `slow`: the periodic full comparison. Our own changes need no trigger.
+ */
+export type FibTrigger = 'event' | 'ours' | 'devices' | 'slow' | FibChange
+
+/** `ours`: routes of our table and protocol are enough; a driver may give all. */
+export type DumpScope = 'all' | 'ours'
 
 export interface FibDriver {
   /** Rejects with a FibError that says what is missing and what to do. */
   open(onTrigger: (trigger: FibTrigger) => void): Promise<void>
-  /** Calls `take` for every route of the tables read (ours and foreign), in portions that do not hold the event loop. */
-  dump(take: (route: KernelRoute) => void): Promise<void>
+  /** Calls `take` for every route of the tables read, in portions that do not hold the event loop. */
+  dump(take: (route: KernelRoute) => void, scope?: DumpScope): Promise<void>
   /** One outcome per operation, in order. Never rejects. At most one call at a time. */
   apply(operations: readonly FibOperation[]): Promise<readonly FibOutcome[]>
   close(): Promise<void>
@@ -35,7 +49,10 @@ export interface FibDriver {
 
 /** What the FIB tells: names and fields of the log's events. */
 export type FibFact =
-  | { readonly event: 'fib-start'; readonly fields: { readonly driver: string; readonly adopted: number } }
+  | {
+      readonly event: 'fib-start'
+      readonly fields: { readonly driver: string; readonly why: string; readonly adopted: number }
+    }
   | { readonly event: 'fib-conflict'; readonly fields: { readonly prefix: string; readonly reason: string } }
   | { readonly event: 'fib-failed'; readonly fields: { readonly prefix: string; readonly reason: string } }
   | { readonly event: 'fib-swept'; readonly fields: { readonly removed: number } }

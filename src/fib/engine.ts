@@ -10,7 +10,9 @@ import { formatHops, type HopRules, planRoute, type Resolution } from './resolve
 import type { DesiredRoute, Fib, FibEntry, FibRouteState, KernelRoute, PlannedRoute } from './types.js'
 
 export interface EngineOptions {
-  readonly name: 'iproute2' | 'memory'
+  readonly name: 'netlink' | 'iproute2' | 'memory'
+  /** Why this driver, for the log. */
+  readonly why?: string
   readonly driver: FibDriver
   readonly table: number
   readonly protocol: number
@@ -24,7 +26,7 @@ export interface EngineOptions {
 }
 
 export class FibEngine implements Fib {
-  readonly driver: 'iproute2' | 'memory'
+  readonly driver: 'netlink' | 'iproute2' | 'memory'
   readonly #options: EngineOptions
   #rules: HopRules
   #actual: ActualTable
@@ -76,7 +78,7 @@ export class FibEngine implements Fib {
       if (!this.#wanted.has(prefix)) this.#adopted.add(prefix)
     }
     this.#phase = 'running'
-    this.#options.log({ event: 'fib-start', fields: { driver: this.driver, adopted } })
+    this.#options.log({ event: 'fib-start', fields: { driver: this.driver, why: this.#options.why ?? '', adopted } })
     if (this.#swept) this.sweepAdopted()
     // Changes between the dump and the first event of the monitor would go unseen.
     this.#dumpIn(FIRST_LOOK_MS)

@@ -4,13 +4,15 @@
 
 import { isIP } from 'node:net'
 import type { FibConfig } from '../config/types.js'
-import type { FibFact } from './driver.js'
+import type { FibDriver, FibFact, FibOutcome } from './driver.js'
 import { FibEngine } from './engine.js'
-import { KernelDriver } from './kernel.js'
+import { Iproute2Driver } from './iproute2.js'
 import { MemoryDriver, MemoryTable } from './memory.js'
+import { NetlinkDriver } from './netlink.js'
+import { FD_VARIABLE, findNetlink } from './netlink-socket.js'
 import { resolveAnywhere, resolveInKernel } from './resolve.js'
 import { createTunnelKeeper } from './tunnel.js'
-import type { Fib } from './types.js'
+import { type Fib, FibError } from './types.js'
 
 export interface FibOptions extends FibConfig {
   /** Addresses of this node: they tell the device whose MTU the tunnel gets. */
@@ -19,6 +21,8 @@ export interface FibOptions extends FibConfig {
   readonly netns?: string
   /** The table of the memory driver, to share or to look into. */
   readonly memory?: MemoryTable
+  /** How the netlink driver waits for events, for tests. */
+  readonly netlinkWait?: 'handle' | 'poll'
   /** Time between full comparisons with the kernel, 45 s by default. */
   readonly compareMs?: number
 }
@@ -27,7 +31,7 @@ export interface FibHooks {
   /** Facts are named and shaped as the log's events. */
   readonly log: (fact: FibFact) => void
   /** For tests: the kernel driver that was made. */
-  readonly onDriver?: (driver: KernelDriver) => void
+  readonly onDriver?: (driver: NetlinkDriver | Iproute2Driver | MissingDriver) => void
 }
 
 /** `auto` is the kernel; where that is not possible, start() rejects and says why. Never falls back by itself. */
@@ -50,7 +54,7 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
     })
   }
   const netns = config.netns ?? null
-  const driver = new KernelDriver({ table, protocol, netns, compareMs: config.compareMs ?? COMPARE_MS, log: hooks.log })
+  const { name, driver, why } = kernelDriver(config, hooks)
   hooks.onDriver?.(driver)
   const tunnel = createTunnelKeeper({
     netns,
@@ -59,7 +63,8 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
     log: hooks.log,
   })
   return new FibEngine({
-    name: 'iproute2',
+    name,
+    why,
     driver,
     table,
     protocol,
@@ -68,6 +73,54 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
     tunnel,
     log: hooks.log,
   })
+}
+
+interface Choice {
+  readonly name: 'netlink' | 'iproute2'
+  readonly driver: NetlinkDriver | Iproute2Driver | MissingDriver
+  readonly why: string
+}
+
+/** `auto`: netlink where something gives us its descriptors, else the program `ip`. */
+function kernelDriver(config: FibOptions, hooks: FibHooks): Choice {
+  const { table, protocol } = config
+  const compareMs = config.compareMs ?? COMPARE_MS
+  const options = { table, protocol, netns: config.netns ?? null, compareMs, log: hooks.log }
+  const iproute2 = (why: string): Choice => ({ name: 'iproute2', driver: new Iproute2Driver(options), why })
+  if (config.driver === 'iproute2') return iproute2('as configured')
+  let found: ReturnType<typeof findNetlink>
+  try {
+    found = findNetlink()
+  } catch (error) {
+    const reason = (error as Error).message
+    return { name: 'netlink', driver: new MissingDriver(reason), why: reason }
+  }
+  const { source, words } = found
+  if (source !== null) {
+    const wait = config.netlinkWait === undefined ? {} : { wait: config.netlinkWait }
+    return { name: 'netlink', driver: new NetlinkDriver({ ...options, ...wait, source }), why: words }
+  }
+  if (config.driver === 'auto') return iproute2(`no netlink: ${words}`)
+  const reason = `fib.driver: netlink needs system calls that Node.js has no API for, and nothing provides them: ${words}; install the package koffi, start us with ${FD_VARIABLE}, or set fib.driver: iproute2`
+  return { name: 'netlink', driver: new MissingDriver(reason), why: words }
+}
+
+/** What was asked for cannot be had: the start says so. */
+class MissingDriver implements FibDriver {
+  readonly #reason: string
+
+  constructor(reason: string) {
+    this.#reason = reason
+  }
+
+  open(): Promise<void> {
+    return Promise.reject(new FibError(this.#reason))
+  }
+  async dump(): Promise<void> {}
+  async apply(): Promise<readonly FibOutcome[]> {
+    return []
+  }
+  async close(): Promise<void> {}
 }
 
 /** Nothing is written; every valid next hop counts as resolved at metric 0. */

@@ -59,7 +59,7 @@ export type ResolveNextHop = (nextHop: string) => number
 
 /** The FIB as the daemon sees it. */
 export interface Fib {
-  readonly driver: 'iproute2' | 'memory' | 'off'
+  readonly driver: 'netlink' | 'iproute2' | 'memory' | 'off'
   /** Opens the driver, reads the kernel's tables, adopts our routes. Rejects with a FibError that says what is missing. */
   start(): Promise<void>
   /** Full set semantics per prefix: null removes. Applied soon, batched, atomic per route, repeated until equal. */

@@ -31,6 +31,10 @@ export interface Sys {
   ioctl(fd: number, request: number, argument: Uint8Array): number
   open(path: string, flags: number): number
   close(fd: number): void
+  /** Moves this thread to the namespace that `fd` stands for; sockets made then belong to it. */
+  setns(fd: number, type: number): void
+  /** Which datagrams a socket takes: classic BPF (linux/filter.h), 8 octets for each instruction. */
+  attachFilter(fd: number, program: Uint8Array): void
 }
 
 /** An option's value of one int, in the order of this machine. */
@@ -68,12 +72,12 @@ function lookFor(): Found {
 
 const load = createRequire(import.meta.url)
 
-type Native = (...args: readonly unknown[]) => number
+type Native = (...args: readonly unknown[]) => number | bigint
 
 /** The calls of libc, however they were bound; `errno` is read right after a call that failed. */
 function overLibc(provider: Sys['provider'], libc: (name: string) => Native, errno: () => number): Sys {
   const call = (name: string, fn: Native, ...args: readonly unknown[]): number => {
-    const result = fn(...args)
+    const result = Number(fn(...args))
     if (result < 0) throw new SysError(name, errno())
     return result
   }
@@ -84,6 +88,8 @@ function overLibc(provider: Sys['provider'], libc: (name: string) => Native, err
   const ioctl = libc('ioctl')
   const open = libc('open')
   const close = libc('close')
+  const setns = libc('setns')
+  const memcpy = libc('memcpy')
   return {
     provider,
     socket: (domain, type, protocol) => call('socket', socket, domain, type, protocol),
@@ -98,10 +104,23 @@ function overLibc(provider: Sys['provider'], libc: (name: string) => Native, err
     ioctl: (fd, request, argument) => call('ioctl', ioctl, fd, request, argument),
     open: (path, flags) => call('open', open, Buffer.from(`${path}\0`), flags),
     close: (fd) => void call('close', close, fd),
+    setns: (fd, type) => void call('setns', setns, fd, type),
+    attachFilter(fd, program) {
+      // sock_fprog: number of instructions u16, pointer to them. A copy of nothing returns where it would have gone.
+      const where = BigInt(memcpy(program, program, 0))
+      const words = SHORT_POINTERS.has(process.arch) ? Uint32Array.of(0, Number(where)) : BigUint64Array.of(0n, where)
+      const value = new Uint8Array(words.buffer)
+      new Uint16Array(words.buffer)[0] = program.length / 8
+      call('setsockopt', setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, value, value.length)
+    },
   }
 }
 
-/** Signatures by name: i int, u unsigned long, p pointer to octets. */
+const SHORT_POINTERS: ReadonlySet<string> = new Set(['arm', 'ia32'])
+const SOL_SOCKET = 1
+const SO_ATTACH_FILTER = 26
+
+/** Signatures by name: i int, u unsigned long, p pointer to octets. All return an int but for those in POINTERS. */
 const SIGNATURES: Readonly<Record<string, string>> = {
   socket: 'iii',
   bind: 'ipi',
@@ -110,7 +129,10 @@ const SIGNATURES: Readonly<Record<string, string>> = {
   ioctl: 'iup',
   open: 'pi',
   close: 'i',
+  setns: 'ii',
+  memcpy: 'ppu',
 }
+const POINTERS: ReadonlySet<string> = new Set(['memcpy'])
 
 function koffi(): Sys {
   const module = load('koffi') as {
@@ -122,7 +144,7 @@ function koffi(): Sys {
   const bindCall = (name: string): Native =>
     library.func(
       name,
-      'int',
+      POINTERS.has(name) ? 'ulong' : 'int',
       [...SIGNATURES[name]!].map((one) => types[one]!),
     )
   return overLibc('koffi', bindCall, () => module.errno())
@@ -143,7 +165,10 @@ function nodeFfi(): Sys {
     __errno_location: { arguments: [], return: 'pointer' },
   }
   for (const [name, signature] of Object.entries(SIGNATURES)) {
-    functions[name] = { arguments: [...signature].map((one) => types[one]!), return: 'int32' }
+    functions[name] = {
+      arguments: [...signature].map((one) => types[one]!),
+      return: POINTERS.has(name) ? 'uint64' : 'int32',
+    }
   }
   const library = module.dlopen(null, functions)
   const errno = (): number =>
@@ -151,7 +176,8 @@ function nodeFfi(): Sys {
   const bindCall = (name: string): Native => {
     const native = library.functions[name]!
     // unsigned long is a BigInt there.
-    return name === 'ioctl' ? (fd, request, argument) => native(fd, BigInt(request as number), argument) : native
+    if (name === 'ioctl') return (fd, request, argument) => native(fd, BigInt(request as number), argument)
+    return name === 'memcpy' ? (to, from, octets) => native(to, from, BigInt(octets as number)) : native
   }
   return overLibc('node:ffi', bindCall, errno)
 }

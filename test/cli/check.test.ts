@@ -23,7 +23,10 @@ t.test('a sound file is explained', async (t) => {
 })
 
 t.test('notes are shown with their places', async (t) => {
-  t.match(check(REFLECTOR, false).output, /note: .*reflector\.yaml:10:16 fib\.driver: netlink is not built yet/)
+  t.match(
+    check(REFLECTOR, false).output,
+    /note: .*reflector\.yaml:10:33 fib\.accept: every learned route goes to the kernel/,
+  )
 })
 
 t.test('all problems of a bad file, exit code 1', async (t) => {

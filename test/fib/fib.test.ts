@@ -11,7 +11,8 @@ const N2 = '192.168.1.2'
 type Scope = Parameters<typeof kernelBench>[0]
 const benches = [
   { name: 'memory', make: (t: Scope): Bench => memoryBench(t), options: {} },
-  { name: 'kernel', make: (t: Scope): Bench => kernelBench(t), options: needsNetns() },
+  { name: 'iproute2', make: (t: Scope): Bench => kernelBench(t, 'iproute2'), options: needsNetns() },
+  { name: 'netlink', make: (t: Scope): Bench => kernelBench(t, 'netlink'), options: needsNetns() },
 ]
 
 for (const { name, make, options } of benches) {

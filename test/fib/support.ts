@@ -3,15 +3,16 @@
 import type { FibFact } from '../../src/fib/driver.js'
 import { createFib, type FibOptions } from '../../src/fib/fib.js'
 import { parseRoute } from '../../src/fib/ip-json.js'
-import type { KernelDriver } from '../../src/fib/kernel.js'
+import { Iproute2Driver } from '../../src/fib/iproute2.js'
 import { MemoryTable } from '../../src/fib/memory.js'
+import { NetlinkDriver } from '../../src/fib/netlink.js'
 import type { DesiredRoute, Fib, KernelRoute } from '../../src/fib/types.js'
 import { makeNetns, makeVeth, type Netns, type TestScope } from '../support/netns.js'
 
 export const PROTOCOL = 179
 
 export interface Bench {
-  readonly name: 'memory' | 'kernel'
+  readonly name: 'memory' | 'iproute2' | 'netlink'
   readonly netns: Netns | null
   /** A new FIB on the same table; stopped (routes kept) at the end of the test. */
   open(over?: Partial<FibOptions>): Promise<TestFib>
@@ -26,7 +27,9 @@ export interface Bench {
 export interface TestFib {
   readonly fib: Fib
   readonly facts: FibFact[]
-  readonly driver: KernelDriver | null
+  /** The kernel driver, where it is that one. */
+  readonly driver: Iproute2Driver | null
+  readonly netlink: NetlinkDriver | null
 }
 
 interface Scope extends TestScope {
@@ -47,7 +50,7 @@ export const BASE: FibOptions = {
 }
 
 /** Node 192.168.0.1/24 and fd00::1/64 on v0, 192.168.1.1/24 on v1. */
-export function kernelBench(t: Scope): Bench {
+export function kernelBench(t: Scope, driver: 'iproute2' | 'netlink' = 'iproute2'): Bench {
   const netns = makeNetns(t, 'fib')
   const other = makeNetns(t, 'fib')
   makeVeth(
@@ -61,9 +64,9 @@ export function kernelBench(t: Scope): Bench {
       return list.map((one) => parseRoute(JSON.stringify(one), family, 254)!)
     })
   return {
-    name: 'kernel',
+    name: driver,
     netns,
-    open: (over = {}) => openFib(t, { ...BASE, driver: 'iproute2', netns: netns.name, ...over }),
+    open: (over = {}) => openFib(t, { ...BASE, driver, netns: netns.name, ...over }),
     ours: () => textOf(show().filter((route) => route.protocol === PROTOCOL)),
     foreign: (prefix) => show().filter((route) => route.prefix === prefix && route.protocol !== PROTOCOL),
     putForeign: (prefix, gateway) => void netns.ip(`route add ${prefix} via ${gateway} proto 4`),
@@ -113,16 +116,18 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
 
 async function openFib(t: Scope, options: FibOptions): Promise<TestFib> {
   const facts: FibFact[] = []
-  let driver: KernelDriver | null = null
+  let driver: Iproute2Driver | null = null
+  let netlink: NetlinkDriver | null = null
   const fib = createFib(options, {
     log: (fact) => facts.push(fact),
     onDriver: (made) => {
-      driver = made
+      if (made instanceof Iproute2Driver) driver = made
+      if (made instanceof NetlinkDriver) netlink = made
     },
   })
   t.teardown(() => fib.stop('keep'))
   await fib.start()
-  return { fib, facts, driver }
+  return { fib, facts, driver, netlink }
 }
 
 function textOf(routes: readonly KernelRoute[]): string[] {

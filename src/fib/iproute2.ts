@@ -22,7 +22,7 @@ import { netnsArgs, runIp } from './ip-run.js'
 import { formatOperation } from './ip-text.js'
 import { FibError, type KernelRoute } from './types.js'
 
-export interface KernelOptions {
+export interface Iproute2Options {
   readonly table: number
   readonly protocol: number
   /** Name of the network namespace to work in (`ip -n NAME`); null: our own. */
@@ -32,8 +32,8 @@ export interface KernelOptions {
   readonly log: (fact: FibFact) => void
 }
 
-export class KernelDriver implements FibDriver {
-  readonly #options: KernelOptions
+export class Iproute2Driver implements FibDriver {
+  readonly #options: Iproute2Options
   readonly #prefixArgs: readonly string[]
   readonly #batch: IpBatch
   #monitor: ChildProcess | null = null
@@ -43,7 +43,7 @@ export class KernelDriver implements FibDriver {
   #closed = false
   #forgetExit: () => void = () => {}
 
-  constructor(options: KernelOptions) {
+  constructor(options: Iproute2Options) {
     this.#options = options
     this.#prefixArgs = netnsArgs(options.netns)
     this.#batch = new IpBatch(this.#prefixArgs, (words) => this.#trouble(`${words}; starting it again`))

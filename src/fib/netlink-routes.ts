@@ -1,0 +1,114 @@
+/**
+ * Between the FIB's routes and those of rtnetlink (pure): device names and indexes, text and octets. Every value is checked before it is written.
+ */
+import { parseAddress } from '../net/address.js'
+import { parsePrefix } from '../net/prefix.js'
+import { HopFlag, RouteType } from '../netlink/numbers.js'
+import type { HopFields, RouteFields, RouteMessage } from '../netlink/route.js'
+import type { FibOperation } from './driver.js'
+import { FibError, type KernelHop, type KernelRoute } from './types.js'
+
+export interface NetlinkTarget {
+  readonly table: number
+  readonly protocol: number
+}
+
+/** The devices of the kernel, both ways. */
+export interface Devices {
+  /** 0: there is none of that name. */
+  indexOf(name: string): number
+  nameOf(index: number): string | null
+}
+
+/** Throws a FibError for a value that must not be written. The next hops of many routes are few: their octets are kept. */
+export class RouteTranslator {
+  readonly #target: NetlinkTarget
+  readonly #devices: Devices
+  readonly #addresses = new Map<string, Uint8Array>()
+
+  constructor(target: NetlinkTarget, devices: Devices) {
+    this.#target = target
+    this.#devices = devices
+  }
+
+  fields({ type, route }: FibOperation): RouteFields {
+    const { table, protocol } = this.#target
+    const { address, length } = wordsOf(() => parsePrefix(route.prefix))
+    if (!Number.isInteger(route.metric) || route.metric < 0 || route.metric > U32)
+      throw new FibError(`metric ${route.metric} is not a whole number from 0 to ${U32}`)
+    const isUnicast = route.kind === 'unicast'
+    if (type !== 'delete' && isUnicast && route.hops.length === 0) throw new FibError(`${route.prefix} has no next hop`)
+    return {
+      address,
+      length,
+      type: isUnicast ? RouteType.UNICAST : RouteType.BLACKHOLE,
+      protocol,
+      table,
+      metric: route.metric,
+      source: null,
+      hops: type === 'delete' || !isUnicast ? NO_HOPS : route.hops.map((hop) => this.#hop(hop)),
+    }
+  }
+
+  #hop({ gateway, device, onlink }: KernelHop): HopFields {
+    if (device === null) throw new FibError(`next hop ${gateway} has no device`)
+    const index = this.#devices.indexOf(device)
+    if (index === 0) throw new NoDeviceError(device)
+    return { gateway: gateway === null ? null : this.#octets(gateway), device: index, onlink }
+  }
+
+  #octets(text: string): Uint8Array {
+    let octets = this.#addresses.get(text)
+    if (octets === undefined) {
+      if (this.#addresses.size >= MAX_ADDRESSES) this.#addresses.clear()
+      octets = wordsOf(() => parseAddress(text))
+      this.#addresses.set(text, octets)
+    }
+    return octets
+  }
+}
+
+/** A device that the kernel did not have when its devices were read last. */
+export class NoDeviceError extends FibError {
+  constructor(device: string) {
+    super(`there is no device '${device.slice(0, 40)}'`)
+  }
+}
+
+/** Null where it is not a route that matters here: one for a type of service, which nothing of ours has, and no route for a next hop. */
+export function toKernelRoute(message: RouteMessage, devices: Devices): KernelRoute | null {
+  if (message.tos !== 0) return null
+  const kind = KINDS[message.type] ?? 'other'
+  const { family, prefix, protocol, metric, table } = message
+  const hops: KernelHop[] = []
+  // The kernel shows IPv6 ones with a device (lo).
+  if (!HOPLESS.has(kind)) {
+    for (const hop of message.hops) {
+      if ((hop.flags & HopFlag.DEAD) !== 0) continue
+      const device = hop.device === 0 ? null : devices.nameOf(hop.device)
+      hops.push({ gateway: hop.gateway, device, onlink: (hop.flags & HopFlag.ONLINK) !== 0 })
+    }
+  }
+  return { family, prefix, kind, protocol, metric, table, hops }
+}
+
+function wordsOf<T>(parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw new FibError((error as Error).message)
+  }
+}
+
+const NO_HOPS: readonly HopFields[] = Object.freeze([])
+const U32 = 0xffffffff
+const MAX_ADDRESSES = 10_000
+const KINDS: Readonly<Record<number, KernelRoute['kind']>> = Object.freeze({
+  [RouteType.UNICAST]: 'unicast',
+  [RouteType.LOCAL]: 'local',
+  [RouteType.BROADCAST]: 'broadcast',
+  [RouteType.BLACKHOLE]: 'blackhole',
+  [RouteType.UNREACHABLE]: 'unreachable',
+  [RouteType.PROHIBIT]: 'prohibit',
+})
+const HOPLESS: ReadonlySet<KernelRoute['kind']> = new Set(['blackhole', 'unreachable', 'prohibit'] as const)
