@@ -13,7 +13,8 @@ export async function bundle() {
   rmSync(join(root, 'dist', 'bundle'), { recursive: true, force: true })
   await build({
     absWorkingDir: root,
-    entryPoints: ['dist/src/cli/main.js'],
+    // The BFD thread is started from a file of its own (src/bfd/client.ts).
+    entryPoints: { main: 'dist/src/cli/main.js', 'bfd-worker': 'dist/src/bfd/bfd-worker.js' },
     outdir: 'dist/bundle',
     bundle: true,
     splitting: true,

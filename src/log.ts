@@ -25,6 +25,8 @@ export interface LogEventFields {
   'session-note': { peer: string; note: string }
   /** Routes of a peer that is away are kept, or go (RFC 4724, 9494); and how our own restart goes. */
   'graceful-restart': { peer: string; note: string }
+  /** Changes of BFD sessions (RFC 5880). */
+  'bfd-state': { peer: string; address: string; from: string; to: string; reason: string }
   /** RFC 7606: what was done about a malformed UPDATE. */
   'session-update-error': {
     peer: string
@@ -200,6 +202,12 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   },
   'session-note': { level: 'warn', text: (f) => `${f.peer}: ${f.note}`, limitBy: (f) => `${f.peer} ${f.note}` },
   'graceful-restart': { level: 'info', text: (f) => `${f.peer} ${f.note}` },
+  'bfd-state': {
+    level: (f) => (f.from === 'Up' ? 'warn' : 'info'),
+    text: (f) => `${f.peer}: BFD ${f.from} to ${f.to}: ${f.reason}`,
+    // Comings and goings are always told; the attempts of a peer that does not get further are not.
+    limitBy: (f) => (f.from === 'Up' || f.to === 'Up' ? undefined : `${f.peer} ${f.from} ${f.to}`),
+  },
   'session-update-error': {
     level: 'warn',
     text: (f) =>

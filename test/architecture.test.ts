@@ -38,6 +38,13 @@ const ROWS: readonly Row[] = [
     node: ['*'],
   },
   { name: 'bgp', files: ['src/bgp/'], uses: CODEC },
+  {
+    name: 'bfd edge',
+    files: ['src/bfd/bfd-worker.ts', 'src/bfd/client.ts', 'src/bfd/sockets.ts'],
+    uses: ['net', 'bfd', 'sys'],
+    node: ['*'],
+  },
+  { name: 'bfd', files: ['src/bfd/'], uses: ['net', 'words'] },
   { name: 'rib', files: ['src/rib/'], uses: CODEC },
   { name: 'reflector', files: ['src/reflector/'], uses: [...CODEC, 'rib'] },
   {

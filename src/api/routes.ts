@@ -76,6 +76,7 @@ export const ROUTES: readonly RouteRow[] = [
   view('/v1/groups', (_, { views }) => json(views.groups())),
   view('/v1/fib', (_, { views }) => ({ kind: 'rows', rows: views.fib(), count: false })),
   view('/v1/blocks', (_, { views }) => ({ kind: 'rows', rows: views.blocks(), count: false })),
+  view('/v1/bfd', async (_, { views }) => json(await views.bfd())),
   view('/v1/errors', ({ params }, { views }) => {
     const name = params.get('name') ?? undefined
     const errors = views.errors(name)

@@ -3,6 +3,7 @@
  * Every view is made on demand. Times are ISO 8601 text or seconds; addresses canonical text.
  */
 
+import type { BfdDiscards, BfdRow, BfdState } from '../bfd/types.js'
 import type { ErrorAction } from '../bgp/error-log.js'
 import type { SessionState } from '../bgp/session-types.js'
 import type { ConfigDiff, ConfigProblem } from '../config/types.js'
@@ -117,6 +118,8 @@ export interface NeighborView extends PeerSummary {
   readonly updateErrors: number
   /** ROUTE-REFRESH messages: not understood or not agreed on; answers marked by BoRR and EoRR; those whose EoRR did not come (RFC 7313). */
   readonly refreshes?: { readonly ignored: number; readonly ended: number; readonly timedOut: number }
+  /** Absent: not configured. State null: it begins when the BGP session is Established. */
+  readonly bfd?: { readonly state: BfdState | null }
   /** Reasons why an Established session exchanges nothing, e.g. RFC 8212. */
   readonly notes: readonly string[]
   readonly perFamily: readonly {
@@ -138,6 +141,31 @@ export interface NeighborView extends PeerSummary {
     readonly to: SessionState
     readonly reason: string
   }[]
+}
+/** BFD of all neighbours that use it (RFC 5880). */
+export interface BfdView {
+  /** Packets are only taken with hop limit 255 (RFC 5881 §5). Null: the BFD thread does not run: no session has needed it. */
+  readonly checksHopLimit: boolean | null
+  /** What an operator should know: why hop limits are not checked, the last trouble with sockets. */
+  readonly notes: readonly string[]
+  readonly sessions: readonly BfdSessionView[]
+  /** Packets thrown away, by why (RFC 5880 §6.8.6). */
+  readonly discarded: BfdDiscards
+}
+export interface BfdSessionView {
+  readonly peer: string
+  readonly address: string
+  readonly dynamic: boolean
+  readonly rangeName?: string
+  /** Null: it begins when the BGP session is Established. */
+  readonly state: BfdState | null
+  /** Absent without a session. Discriminators are numbers; the counters are of this session. */
+  readonly session?: Omit<BfdRow, 'id' | 'address' | 'state'> & {
+    readonly diagnosticText: string
+    readonly remoteDiagnosticText: string
+  }
+  /** Why the present session went down last; empty: it has not. */
+  readonly lastDown: string
 }
 export interface ErrorCounts {
   readonly treatedAsWithdraw: number
@@ -274,6 +302,7 @@ export interface Views {
   groups(): readonly GroupView[]
   fib(): readonly FibEntry[]
   blocks(): readonly BlockView[]
+  bfd(): Promise<BfdView>
   /** The last faults of all peers, or of one by name or address, newest first. */
   errors(nameOrAddress?: string): readonly ErrorView[]
   /** Routes by state, without making the entries; metrics count `fib()` where it is absent. */

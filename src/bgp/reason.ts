@@ -39,6 +39,8 @@ const CEASE_KINDS: { readonly [subcode: number]: DownReason['kind'] } = Object.f
   4: 'admin',
   6: 'reconfigured',
   7: 'collision',
+  // RFC 9384.
+  10: 'bfd',
 })
 
 /** Ends that are the peer's or our fault in the protocol: only these are answered with the back-off, not with ConnectRetryTime. */

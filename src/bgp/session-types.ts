@@ -19,6 +19,7 @@ export interface DownReason {
     | 'collision'
     | 'reconfigured'
     | 'max-prefix'
+    | 'bfd' // RFC 9384
   /** One clear line: what, where, what to do. */
   readonly text: string
   readonly code?: number

@@ -29,7 +29,7 @@ const COMMANDS: readonly CommandRow[] = [
   },
   {
     names: ['show', 'sh'],
-    describe: 'what the daemon knows: summary, neighbors, rib, adj-in, adj-out, groups, fib, blocks, errors',
+    describe: 'what the daemon knows: summary, neighbors, rib, adj-in, adj-out, groups, fib, blocks, bfd, errors',
     load: async () => (await import('./commands/show.js')).showCommand,
   },
   {

@@ -5,7 +5,7 @@
 import { parseAddress } from '../net/address.js'
 import { type Family, familyRow } from '../net/family.js'
 import type { Report } from './report.js'
-import { type GracefulRestartKeys, neighborSchema } from './schema.js'
+import { type BfdKeys, type GracefulRestartKeys, neighborSchema } from './schema.js'
 import { isMapping } from './shapes.js'
 import type { KeyPath } from './source.js'
 import type { MergedKeys, Templates } from './templates.js'
@@ -76,6 +76,7 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
     addPath: (keys.addPath ?? [NO_ADD_PATH, NO_ADD_PATH]).map(({ send, receive }) => ({ sendPaths: send, receive })),
     gracefulRestart: gracefulRestartOf(keys.gracefulRestart),
     longLivedStaleSeconds: keys.longLivedGracefulRestart ?? 0,
+    bfd: bfdOf(keys.bfd),
     extendedNextHop: keys.extendedNextHop ?? false,
     extendedMessages: keys.extendedMessages ?? true,
     enhancedRefresh: keys.enhancedRefresh ?? true,
@@ -143,6 +144,17 @@ function gracefulRestartOf(keys: GracefulRestartKeys | false | undefined): Neigh
     restartTimeSeconds: keys?.restartTime ?? 120,
     staleTimeSeconds: keys?.staleTime ?? 360,
     notification: keys?.notification ?? true,
+  }
+}
+
+function bfdOf(keys: BfdKeys | false | undefined): NeighborConfig['bfd'] {
+  if (keys === undefined || keys === false) return null
+  const intervalMs = keys.interval ?? DEFAULT_BFD_MS
+  return {
+    intervalMs,
+    minReceiveMs: keys.minReceive ?? intervalMs,
+    multiplier: keys.multiplier ?? 3,
+    multihop: keys.multihop ?? null,
   }
 }
 
@@ -312,5 +324,6 @@ function takeNames(value: unknown, path: KeyPath, taken: Map<string, KeyPath>): 
 
 const BGP_PORT = 179
 const DEFAULT_HOLD_SECONDS = 90
+const DEFAULT_BFD_MS = 300
 /** A full Internet table has about 150 000 of them. */
 const DEFAULT_ATTRIBUTE_SETS = 200_000

@@ -75,6 +75,33 @@ const gracefulRestart = choose<GracefulRestartKeys | false>((input) =>
       }),
 )
 
+export interface BfdKeys {
+  readonly interval?: number | undefined
+  readonly minReceive?: number | undefined
+  readonly multiplier?: number | undefined
+  readonly multihop?: boolean | undefined
+}
+
+/** `true`: with the default times. `false`: none, where a template has one. */
+const bfd = choose<BfdKeys | false>((input) =>
+  isMapping(input)
+    ? mapping({
+        interval: optional(v.durationMs(10, 60_000)),
+        minReceive: optional(v.durationMs(10, 60_000)),
+        multiplier: optional(v.integer(1, 255)),
+        multihop: optional(v.flag),
+      })
+    : value((flag) => {
+        try {
+          return v.flag(flag) ? {} : false
+        } catch {
+          throw new v.ValueError(
+            'true, false, or { interval: 300ms, minReceive: 300ms, multiplier: 3, multihop: false }',
+          )
+        }
+      }),
+)
+
 /** All keys of a neighbour, none required: the form that templates have, too. */
 export const neighborShape = {
   name: optional((input) => {
@@ -111,6 +138,7 @@ export const neighborShape = {
     if (input === false) return 0
     return v.wholeSeconds(1, 16_777_215)(input === true ? '1h' : input)
   }),
+  bfd: bfd.optional(),
   extendedNextHop: optional(v.flag),
   extendedMessages: optional(v.flag),
   enhancedRefresh: optional(v.flag),
@@ -142,7 +170,6 @@ export const NEIGHBOR_NOT_YET: Readonly<Record<string, string>> = {
   password: 'a session without the password that was asked for is never opened; remove the key',
   passwordFile: 'a session without the password that was asked for is never opened; remove the key',
   passwordEnv: 'a session without the password that was asked for is never opened; remove the key',
-  bfd: '',
   ttlSecurity: '',
   multihop: "sessions go out with the system's TTL, so that neighbours some hops away work without it; remove the key",
 }
@@ -256,7 +283,7 @@ export const topSchema = mapping(
     templates: named(v.name, z.unknown(), 'names to neighbour options').optional(),
     policies: named(v.name, z.unknown(), 'names to lists of statements').optional(),
   },
-  { bfd: '', vxlan: '', multipathRelax: '' },
+  { bfd: 'it is a key of a neighbor: neighbors[].bfd', vxlan: '', multipathRelax: '' },
 )
 
 /** Supported keys by section, for the test of the example file. */

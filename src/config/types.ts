@@ -132,6 +132,16 @@ export interface NeighborConfig {
   } | null
   /** RFC 9494: offered, and the most that we keep stale routes; 0: not used. */
   readonly longLivedStaleSeconds: number
+  /** RFC 5880 to 5883; null: not used. */
+  readonly bfd: {
+    /** Desired Min TX Interval. */
+    readonly intervalMs: number
+    /** Required Min RX Interval. */
+    readonly minReceiveMs: number
+    readonly multiplier: number
+    /** Null: single hop where the peer is on the link of the session, else multihop. */
+    readonly multihop: boolean | null
+  } | null
   /** RFC 8950. */
   readonly extendedNextHop: boolean
   /** RFC 8654. */

@@ -76,6 +76,12 @@ export class PeerErrors {
     }))
   }
 
+  /** RFC 9384: no message of the peer did it. */
+  bfdDown(peer: Peer, error: NotificationError): void {
+    const { code, subcode, message } = error
+    this.#record(peer, 'session-reset', 'BFD', -1, message, { code, subcode }, () => NO_DETAIL)
+  }
+
   /** Newest first; of one peer by name or address, or of all. */
   views(nameOrAddress?: string): ErrorView[] {
     return this.#errors

@@ -24,6 +24,7 @@ import { sameIntake } from '../rib/intake.js'
 import { isLinkLocal } from '../rib/next-hop.js'
 import type { Rib } from '../rib/rib.js'
 import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
+import type { BfdPeers } from './bfd-peers.js'
 import type { Engine } from './engine.js'
 import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
 import type { PeerErrors } from './peer-errors.js'
@@ -54,6 +55,7 @@ export interface PeerRoutesContext {
   readonly errors: PeerErrors
   readonly clock: Clock
   readonly restart: Restart | null
+  readonly bfd: BfdPeers | null
   /** A peer has sent End-of-RIB, or came up, or went down: who waits for that may look again. */
   readonly progress: () => void
 }
@@ -119,6 +121,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
       live.members.push(reflector.join(source.index, peer.name, this.exportOptions(live, family), link))
     this.#engine?.sessionUp()
     this.#context.restart?.established(live)
+    this.#context.bfd?.established(peer)
     for (const note of peerNotes(peer.config, live)) log.write('session-note', { peer: peer.name, note })
     this.#context.progress()
   }
@@ -127,6 +130,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
     const live = this.live.get(peer)
     if (live === undefined) return
     this.live.delete(peer)
+    this.#context.bfd?.down(peer, reason)
     for (const member of live.members) this.#context.reflector.leave(member)
     live.members = []
     if (!this.stale.keep(live, reason)) {
@@ -209,6 +213,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
 
   /** A reload changed settings of a live peer: its groups, its import policy. Returns the sources whose paths have to be judged again. */
   reconfigure(peer: Peer): RibSource | null {
+    this.#context.bfd?.reconfigure(peer)
     const live = this.entry(peer)
     if (live === undefined) return null
     const before = live.source.options

@@ -20,6 +20,7 @@ import { Reflector } from '../reflector/reflector.js'
 import { Rib } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
 import { createActions } from './actions.js'
+import { BfdPeers } from './bfd-peers.js'
 import { Engine } from './engine.js'
 import { FibFeed } from './fib-feed.js'
 import { ownAddresses } from './local-addresses.js'
@@ -45,6 +46,7 @@ export class Speaker {
   readonly #routes: PeerRoutes
   readonly #errors: PeerErrors
   readonly #manager: PeerManager
+  readonly #bfd: BfdPeers
   readonly #own: OwnRoutes
   readonly #fib: Fib
   readonly #feed: FibFeed
@@ -81,6 +83,7 @@ export class Speaker {
       live: (peer) => this.#routes.live.get(peer),
       released: () => this.#sweep.look(),
     })
+    this.#bfd = new BfdPeers({ log, errors: this.#errors, peers: () => this.#manager.peers() })
     this.#routes = new PeerRoutes({
       rib: this.#rib,
       reflector: this.#reflector,
@@ -90,6 +93,7 @@ export class Speaker {
       errors: this.#errors,
       clock,
       restart: this.#restart,
+      bfd: this.#bfd,
       progress: () => {
         this.#restart.progress(this.#routes.live.values())
         this.#sweep.look()
@@ -152,6 +156,8 @@ export class Speaker {
     await this.#reloading
     this.#routes.stop()
     this.#own.stop()
+    // Before BGP ends: the peers are not to take the silence for a failure.
+    await this.#bfd.stop()
     // Who flushes the kernel's routes does not come back to them.
     const began = this.#listening
     await this.#manager.stop('', began && routes === 'keep')
@@ -288,6 +294,7 @@ export class Speaker {
       fib: this.#fib,
       feed: this.#feed,
       restart: this.#restart,
+      bfd: this.#bfd,
       startedMs: this.#startedMs,
       nowSeconds,
     }
@@ -312,6 +319,7 @@ export class Speaker {
         })),
       fib: () => this.#fib.entries(),
       blocks: () => blockViews(context),
+      bfd: () => this.#bfd.view(),
       errors: (name) => this.#errors.views(name),
       explain: (prefix) => explain(prefix, context, paths),
       ready: () => this.#ready(),

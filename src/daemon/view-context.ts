@@ -4,6 +4,7 @@ import type { Config } from '../config/types.js'
 import type { Fib } from '../fib/types.js'
 import type { Reflector } from '../reflector/reflector.js'
 import type { Rib } from '../rib/rib.js'
+import type { BfdPeers } from './bfd-peers.js'
 import type { FibFeed } from './fib-feed.js'
 import type { OwnRoutes } from './own-routes.js'
 import type { PeerRoutes } from './peer-routes.js'
@@ -19,6 +20,7 @@ export interface ViewContext {
   readonly fib: Fib
   readonly feed: FibFeed
   readonly restart: Restart
+  readonly bfd: BfdPeers
   readonly startedMs: number
   /** Seconds since the start, as the paths are stamped. */
   readonly nowSeconds: () => number

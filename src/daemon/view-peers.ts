@@ -141,6 +141,11 @@ export class PeerViews {
     }))
   }
 
+  #bfd(peer: Peer): Pick<NeighborView, 'bfd'> {
+    const bfd = this.#context.bfd.stateOf(peer)
+    return bfd === null ? {} : { bfd }
+  }
+
   #neighbor(peer: Peer, counts: Counts): NeighborView {
     const live = this.#context.routes.entry(peer)
     const { config: neighbor, negotiated } = peer
@@ -175,6 +180,7 @@ export class PeerViews {
         ended: peer.counters.refreshesEnded,
         timedOut: peer.counters.refreshesTimedOut,
       },
+      ...this.#bfd(peer),
       notes: peerNotes(neighbor, this.#context.routes.live.get(peer)),
       perFamily: (live?.members ?? []).map(({ group, member }) => ({
         family: familyRow(group.family).name,

@@ -10,6 +10,7 @@ import { type ApiLimits, type ApiServer, startApi } from '../../src/api/server.j
 import {
   type Actions,
   ApiError,
+  type BfdView,
   type ErrorView,
   type ExplainView,
   type NeighborView,
@@ -137,6 +138,46 @@ export const summary: SummaryView = {
   families: [{ family: 'ipv4-unicast', prefixes: 2, paths: 3 }],
   attributeSets: 2,
   peers: [torA, rr1, nodes],
+}
+export const bfd: BfdView = {
+  checksHopLimit: true,
+  notes: ['BFD cannot listen on UDP port 4784, IPv6: EADDRINUSE'],
+  discarded: { 'too short': 2, 'no session': 1 },
+  sessions: [
+    {
+      peer: 'tor-a',
+      address: '192.168.0.1',
+      dynamic: false,
+      state: 'Up',
+      lastDown: '',
+      session: {
+        localAddress: '192.168.0.11',
+        multihop: false,
+        remoteState: 'Up',
+        localDiscriminator: 3735928559,
+        remoteDiscriminator: 7,
+        diagnostic: 0,
+        diagnosticText: 'none',
+        remoteDiagnostic: 1,
+        remoteDiagnosticText: 'control detection time expired',
+        multiplier: 3,
+        remoteMultiplier: 3,
+        transmitMs: 100,
+        receiveMs: 100,
+        detectionMs: 300,
+        remoteIndependent: false,
+        polling: false,
+        stateSeconds: 61,
+        ups: 2,
+        downs: 1,
+        packetsReceived: 640,
+        packetsSent: 650,
+        lateWakes: 0,
+        sourcePort: 49200,
+      },
+    },
+    { peer: 'rr-1', address: '192.168.0.2', dynamic: false, state: null, lastDown: '' },
+  ],
 }
 export const best: PathView = {
   prefix: '10.244.1.0/26',
@@ -320,6 +361,7 @@ function fakeViews(queries: RibQuery[]): Views {
         behind: 0,
       },
     ],
+    bfd: () => Promise.resolve(bfd),
     errors: (name) => (name === undefined || name === 'tor-a' || name === 'gone' ? errors : []),
     fib: () => [
       {

@@ -228,6 +228,7 @@ t.test('defaults', async (t) => {
     ],
     gracefulRestart: { restarter: false, restartTimeSeconds: 120, staleTimeSeconds: 360, notification: true },
     longLivedStaleSeconds: 0,
+    bfd: null,
     extendedNextHop: false,
     extendedMessages: true,
     enhancedRefresh: true,

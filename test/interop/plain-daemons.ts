@@ -37,7 +37,12 @@ export class PlainBird {
     )
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.signal(signal)
+  }
+
   async kill(): Promise<void> {
+    // A frozen one, too.
     await this.#process?.kill()
   }
 }
@@ -45,12 +50,14 @@ export class PlainBird {
 export class PlainFrr {
   readonly host: Host
   readonly #text: string
+  readonly #bfd: boolean
   readonly #processes: Process[] = []
 
-  /** `text` is a bgpd configuration; zebra tells it the addresses of the interfaces. */
-  constructor(host: Host, text: string) {
+  /** `text` is a bgpd configuration; zebra tells it the addresses of the interfaces. `bfd`: with bfdd. */
+  constructor(host: Host, text: string, options: { readonly bfd?: boolean } = {}) {
     this.host = host
     this.#text = text
+    this.#bfd = options.bfd ?? false
   }
 
   async start(): Promise<void> {
@@ -63,6 +70,12 @@ export class PlainFrr {
     const zebra = ['-f', '/dev/null', '-i', join(folder, 'z.pid'), '--vty_socket', folder, '-z', socket, '-P', '0']
     this.#processes.push(new Process(netns, log, '/usr/lib/frr/zebra', zebra))
     await until('zebra has its socket', () => existsSync(socket))
+    if (this.#bfd) {
+      const control = join(folder, 'bfdd.sock')
+      const bfdd = ['-f', '/dev/null', '-i', join(folder, 'bfd.pid'), '--vty_socket', folder, '-z', socket, '-P', '0']
+      this.#processes.push(new Process(netns, log, '/usr/lib/frr/bfdd', [...bfdd, '--bfdctl', control]))
+      await until('bfdd has its socket', () => existsSync(control))
+    }
     writeFileSync(join(dir, 'f.conf'), `frr version 8.4\nfrr defaults datacenter\n${this.#text}\n`)
     const bgpd = [
       '-f',
@@ -91,6 +104,11 @@ export class PlainFrr {
       () => this.ask(command),
       (text) => pattern.test(text),
     )
+  }
+
+  /** What bfdd says. */
+  askBfd(command: string): Promise<string> {
+    return run('vtysh', '--vty_socket', join(this.host.dir, 'zebra'), '-d', 'bfdd', '-c', command)
   }
 
   async kill(): Promise<void> {

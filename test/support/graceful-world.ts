@@ -94,6 +94,7 @@ export class GracefulWorld {
       errors: new PeerErrors(log),
       clock: this.clock,
       restart: this.restart,
+      bfd: null,
       progress: () => this.restart?.progress(this.routes.live.values()),
     })
     this.engine = new Engine(this.rib, this.reflector, () => {})

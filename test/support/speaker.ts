@@ -141,6 +141,7 @@ export function neighbor(given: Partial<NeighborConfig> & { readonly name: strin
     ],
     gracefulRestart: null,
     longLivedStaleSeconds: 0,
+    bfd: null,
     extendedNextHop: false,
     extendedMessages: false,
     enhancedRefresh: true,

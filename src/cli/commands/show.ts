@@ -2,11 +2,12 @@
  * `nodebgp show …`: what the daemon knows, as tables with the columns operators know, or as JSON.
  */
 import type { Argv, CommandModule } from 'yargs'
-import type { ErrorView, GroupView, NeighborView, PathView, SummaryView } from '../../api/types.js'
+import type { BfdView, ErrorView, GroupView, NeighborView, PathView, SummaryView } from '../../api/types.js'
 import { withParameter } from '../client.js'
 import { CommandError, Exit } from '../exit.js'
 import { type Column, table } from '../format.js'
 import { type Arguments, clientFor, outputStyle, print, printJson, printRows, withCommon } from '../options.js'
+import { formatBfd } from '../text/bfd.js'
 import { BLOCK_COLUMNS, FIB_COLUMNS, GROUP_COLUMNS, PATH_COLUMNS, PATH_LEGEND, PATH_REASON } from '../text/columns.js'
 import { formatError } from '../text/errors.js'
 import { formatNeighbor } from '../text/neighbor.js'
@@ -25,8 +26,9 @@ export const showCommand: CommandModule = {
       .command(GROUPS)
       .command(FIB)
       .command(BLOCKS)
+      .command(BFD)
       .command(ERRORS)
-      .demandCommand(1, 'show what? summary, neighbors, rib, adj-in, adj-out, groups, fib, blocks or errors')
+      .demandCommand(1, 'show what? summary, neighbors, rib, adj-in, adj-out, groups, fib, blocks, bfd or errors')
       .strict()
       .recommendCommands() as Argv,
   handler: () => {},
@@ -132,6 +134,16 @@ async function printAll<T>(argv: Arguments, path: string, columns: readonly Colu
     if (!(error instanceof CommandError && error.exit === Exit.NO && error.message === '')) throw error
     if (!argv['json']) print(`${none}\n`)
   }
+}
+
+const BFD: CommandModule = {
+  command: 'bfd',
+  describe: 'BFD sessions: states, discriminators, intervals, detection times, counters',
+  handler: async (argv) => {
+    const view = await clientFor(argv).get<BfdView>('/v1/bfd')
+    if (argv['json']) printJson(view)
+    else print(formatBfd(view, outputStyle()))
+  },
 }
 
 const ERRORS: CommandModule = {

@@ -40,6 +40,7 @@ export function formatNeighbor(peer: NeighborView, style: Style): string {
         ['Negotiated', up ? peer.negotiatedFamilies.join(', ') || 'none' : null],
         ['Hold time', `${peer.holdTimeSeconds} s, keepalive ${peer.keepaliveSeconds} s`],
         ['Graceful', graceful(peer)],
+        ['BFD', bfdText(peer)],
         ['AS numbers', up ? (peer.as4 ? '4 octets' : '2 octets') : null],
         ...negotiated(peer),
         ['Import policy', peer.importPolicy ?? 'none'],
@@ -82,6 +83,11 @@ function negotiated({ negotiated: agreed, refreshes }: NeighborView): [string, s
 function roles(local: string | null, peer: string | null): string | null {
   if (local === null && peer === null) return null
   return `we are ${local ?? 'without a role'}, the peer ${peer === null ? 'does not say' : `is ${peer}`}`
+}
+
+function bfdText({ bfd }: NeighborView): string | null {
+  if (bfd === undefined) return null
+  return `${bfd.state ?? 'begins when the session is Established'}; see show bfd`
 }
 
 function block(title: string, text: string): string {

@@ -1,0 +1,194 @@
+/**
+ * BFD for BGP (RFC 5882, RFC 9384): a peer with `bfd` gets a BFD session when its BGP session is Established, from the address that this runs over, and keeps it
+ * for as long. When the BFD session goes from Up to Down, the BGP session ends at once with Cease 6/10 and its routes go; not when the peer only says AdminDown
+ * (RFC 5882 §3.2), nor when no BFD session ever came up: the peer may not speak BFD yet.
+ *
+ * Graceful restart (RFC 5882 §4.3): our BFD ends with the process that speaks BGP, so our C bit is 0 and BGP has no way to announce a restart: what BFD sees
+ * before BGP does is a failure. Where BGP sees the end first, the BFD session is taken down with it and has no say in the restart any more.
+ */
+import type { BfdSessionView, BfdView } from '../api/types.js'
+import { BfdClient, type BfdReport } from '../bfd/client.js'
+import { type BfdChange, type BfdRow, type BfdSettings, type BfdState, diagnosticText } from '../bfd/types.js'
+import { NotificationError } from '../bgp/errors.js'
+import type { Peer } from '../bgp/peer.js'
+import type { DownReason } from '../bgp/session-types.js'
+import type { NeighborConfig } from '../config/types.js'
+import type { Log } from '../log.js'
+import { linkOf } from './local-addresses.js'
+import type { PeerErrors } from './peer-errors.js'
+
+export interface BfdPeersContext {
+  readonly log: Log
+  readonly errors: PeerErrors
+  readonly peers: () => Iterable<Peer>
+}
+
+interface BfdPeer {
+  readonly peer: Peer
+  readonly id: number
+  readonly multihop: boolean
+  settings: BfdSettings
+  state: BfdState
+  /** The last time that it went down, in words. */
+  lastDown: string
+}
+
+export class BfdPeers {
+  readonly #context: BfdPeersContext
+  readonly #client: BfdClient
+  readonly #byPeer = new Map<Peer, BfdPeer>()
+  readonly #byId = new Map<number, BfdPeer>()
+  #unchecked: string | null = null
+  #trouble = ''
+
+  constructor(context: BfdPeersContext) {
+    this.#context = context
+    this.#client = new BfdClient({
+      changed: (id, change) => this.#changed(id, change),
+      unchecked: (why) => {
+        const text = `the hop limit of BFD packets cannot be checked (RFC 5881 §5): ${why}; until then a session that is up takes only packets with our discriminator from the address of the peer`
+        if (this.#unchecked !== text) context.log.write('warning', { text })
+        this.#unchecked = text
+      },
+      trouble: (text) => {
+        this.#trouble = text
+        context.log.write('warning', { text })
+      },
+    })
+  }
+
+  established(peer: Peer): void {
+    if (peer.config.bfd !== null) this.#open(peer, peer.config.bfd)
+  }
+
+  down(peer: Peer, reason: DownReason): void {
+    const entry = this.#byPeer.get(peer)
+    if (entry !== undefined) this.#close(entry, reason.kind === 'bfd')
+  }
+
+  /** A reload: timers change by a Poll Sequence, without a loss; BFD begins or ends on the live session. */
+  reconfigure(peer: Peer): void {
+    const { bfd } = peer.config
+    const entry = this.#byPeer.get(peer)
+    if (bfd === null || peer.negotiated === null) {
+      if (entry !== undefined) this.#close(entry, false)
+      return
+    }
+    if (entry === undefined) {
+      this.#open(peer, bfd)
+      return
+    }
+    if (entry.multihop !== this.#isMultihop(peer, bfd)) {
+      this.#close(entry, false)
+      this.#open(peer, bfd)
+      return
+    }
+    const settings = settingsOf(bfd)
+    if (JSON.stringify(settings) === JSON.stringify(entry.settings)) return
+    entry.settings = settings
+    this.#client.change(entry.id, settings)
+  }
+
+  /** Tells all peers AdminDown: that we stop is no failure of the path. */
+  stop(): Promise<void> {
+    this.#byId.clear()
+    this.#byPeer.clear()
+    return this.#client.stop()
+  }
+
+  /** Null: not configured. */
+  stateOf(peer: Peer): { readonly state: BfdState | null } | null {
+    const entry = this.#byPeer.get(peer)
+    if (entry !== undefined) return { state: entry.state }
+    return peer.config.bfd === null ? null : { state: null }
+  }
+
+  async view(): Promise<BfdView> {
+    const peers = [...this.#context.peers()].filter((peer) => peer.config.bfd !== null || this.#byPeer.has(peer))
+    const report: BfdReport = await this.#client.report()
+    const rows = new Map(report.rows.map((row) => [row.id, row]))
+    return {
+      checksHopLimit: report.checksHopLimit,
+      notes: [this.#unchecked ?? '', this.#trouble].filter((note) => note !== ''),
+      discarded: report.discards,
+      sessions: peers.map((peer) => sessionView(peer, this.#byPeer.get(peer), rows)),
+    }
+  }
+
+  #open(peer: Peer, bfd: NonNullable<NeighborConfig['bfd']>): void {
+    const { localAddress, address } = peer
+    if (localAddress === null) return
+    const multihop = this.#isMultihop(peer, bfd)
+    const settings = settingsOf(bfd)
+    const id = this.#client.open({ address, localAddress, multihop }, settings)
+    const entry: BfdPeer = { peer, id, multihop, settings, state: 'Down', lastDown: '' }
+    this.#byPeer.set(peer, entry)
+    this.#byId.set(id, entry)
+  }
+
+  #close(entry: BfdPeer, failed: boolean): void {
+    this.#byPeer.delete(entry.peer)
+    this.#byId.delete(entry.id)
+    this.#client.close(entry.id, failed)
+  }
+
+  /** Not said in the configuration: what is not on the link of the session is over routers. */
+  #isMultihop({ localAddress, address }: Peer, { multihop }: NonNullable<NeighborConfig['bfd']>): boolean {
+    return multihop ?? linkOf(localAddress ?? '', address) === ''
+  }
+
+  #changed(id: number, change: BfdChange): void {
+    const entry = this.#byId.get(id)
+    if (entry === undefined) return
+    const { peer } = entry
+    const { from, to, remoteState } = change
+    const reason = reasonOf(change, entry)
+    entry.state = to
+    this.#context.log.write('bfd-state', { peer: peer.name, address: peer.address, from, to, reason })
+    if (from !== 'Up') return
+    entry.lastDown = reason
+    if (remoteState === 'AdminDown' || peer.negotiated === null) return
+    const error = new NotificationError(6, BFD_DOWN, `BFD is down: ${reason}`)
+    this.#context.errors.bfdDown(peer, error)
+    peer.fail(error)
+  }
+}
+
+function settingsOf({ intervalMs, minReceiveMs, multiplier }: NonNullable<NeighborConfig['bfd']>): BfdSettings {
+  return { transmitMs: intervalMs, receiveMs: minReceiveMs, multiplier }
+}
+
+function reasonOf({ to, diagnostic, remoteState, remoteDiagnostic, silentMs, detectionMs }: BfdChange, entry: BfdPeer) {
+  if (to !== 'Down') return `the peer says ${remoteState}`
+  if (diagnostic === 1)
+    return `nothing heard for ${Math.round(silentMs ?? 0)} ms; the detection time is ${Math.round(detectionMs)} ms`
+  if (remoteState === 'AdminDown') return 'the peer has taken it down by decision (AdminDown), which is no failure'
+  return `the peer says that its side is ${remoteState} (${diagnosticText(remoteDiagnostic)})${entry.multihop ? ', over several hops' : ''}`
+}
+
+function sessionView(peer: Peer, entry: BfdPeer | undefined, rows: ReadonlyMap<number, BfdRow>): BfdSessionView {
+  const row = entry === undefined ? undefined : rows.get(entry.id)
+  return {
+    peer: peer.name,
+    address: peer.address,
+    dynamic: peer.dynamic,
+    ...(peer.rangeName === null ? {} : { rangeName: peer.rangeName }),
+    state: row?.state ?? entry?.state ?? null,
+    ...(row === undefined ? {} : { session: detailOf(row) }),
+    lastDown: entry?.lastDown ?? '',
+  }
+}
+
+function detailOf(row: BfdRow): NonNullable<BfdSessionView['session']> {
+  const { id: _, address: _address, state: _state, diagnostic, remoteDiagnostic, ...rest } = row
+  return {
+    ...rest,
+    diagnostic,
+    diagnosticText: diagnosticText(diagnostic),
+    remoteDiagnostic,
+    remoteDiagnosticText: diagnosticText(remoteDiagnostic),
+  }
+}
+
+/** RFC 9384 §3. */
+const BFD_DOWN = 10
