@@ -105,6 +105,14 @@ export const ROUTES: readonly RouteRow[] = [
   }),
   action('/v1/announce', ({ body }, { actions }) => done(actions.announce(parseAnnounce(body)))),
   action('/v1/withdraw', ({ body }, { actions }) => done(actions.withdraw(parseWithdraw(body)))),
+  action('/v1/fib/flush', async ({ body }, { actions }) => {
+    parseNothing(body)
+    return done(await actions.fibFlush())
+  }),
+  action('/v1/fib/restore', ({ body }, { actions }) => {
+    parseNothing(body)
+    return done(actions.fibRestore())
+  }),
   action('/v1/reload', async ({ params, body }, { actions }) => {
     parseNothing(body)
     return reloaded(await actions.reload(parseFlag(params, 'dryRun')))

@@ -345,5 +345,8 @@ export interface Actions {
   neighborRefresh(peer: string): string
   announce(request: AnnounceRequest): string
   withdraw(prefix: string): string
+  /** Removes our routes from the kernel, and writes none until `fibRestore`. */
+  fibFlush(): Promise<string>
+  fibRestore(): string
   reload(dryRun: boolean): Promise<ReloadResult>
 }

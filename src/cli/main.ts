@@ -58,6 +58,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./commands/reload.js')).reloadCommand,
   },
   {
+    names: ['fib'],
+    describe: 'remove our kernel routes, with or without a daemon; write them again',
+    load: async () => (await import('./commands/fib.js')).fibCommand,
+  },
+  {
     names: ['decode'],
     describe: 'say what BGP messages mean: hex on standard input to text or JSON',
     load: async () => plain((await import('./commands/decode.js')).decodeCommand),

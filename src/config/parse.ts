@@ -146,6 +146,7 @@ function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): Fib
     tunnelDevice: keys?.tunnelDevice ?? 'tunl0',
     tunnelAddress: keys?.tunnelAddress ?? null,
     onExit: keys?.onExit ?? 'keep',
+    sweepAfterMs: keys?.sweepAfter ?? 120_000,
   }
 }
 

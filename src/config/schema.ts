@@ -244,6 +244,7 @@ const fibShape = {
   tunnelDevice: optional(v.interfaceName),
   tunnelAddress: optional(v.interfaceAddress),
   onExit: optional(v.oneOf('keep', 'flush')),
+  sweepAfter: optional(v.durationMs(1000, 3_600_000)),
 }
 export type FibKeys = Mapping<typeof fibShape>
 

@@ -252,6 +252,8 @@ export interface FibConfig {
   /** Address given to a tunnel device that we create (`10.244.1.0/32`), or null. */
   readonly tunnelAddress: string | null
   readonly onExit: 'keep' | 'flush'
+  /** How long adopted routes that nobody confirmed wait for peers that do not come, ms. */
+  readonly sweepAfterMs: number
 }
 
 /** One fault of a configuration file; all are collected and shown together. */

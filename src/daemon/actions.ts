@@ -3,6 +3,7 @@ import { type Actions, type AnnounceRequest, ApiError, type ReloadResult } from 
 import type { Peer } from '../bgp/peer.js'
 import type { PeerManager } from '../bgp/peer-manager.js'
 import type { StaticOriginate } from '../config/types.js'
+import type { Fib } from '../fib/types.js'
 import { formatAddress, parseAddress } from '../net/address.js'
 import { parsePrefix } from '../net/prefix.js'
 import { isMartianNextHop } from '../rib/next-hop.js'
@@ -12,13 +13,14 @@ import { noSuchNeighbor } from './view-paths.js'
 export interface ActionContext {
   readonly manager: PeerManager
   readonly own: OwnRoutes
+  readonly fib: Fib
   readonly changed: () => void
   /** Routes move away from these peers, or come back. */
   readonly moved: (peers: readonly Peer[]) => void
   readonly reload: (dryRun: boolean) => Promise<ReloadResult>
 }
 
-export function createActions({ manager, own, changed, moved: move, reload }: ActionContext): Actions {
+export function createActions({ manager, own, fib, changed, moved: move, reload }: ActionContext): Actions {
   const moved = (target: string): void => move(manager.find(target))
   const tell = (target: string, count: number, result: string): string => {
     if (count === 0) throw noPeer(target)
@@ -72,6 +74,16 @@ export function createActions({ manager, own, changed, moved: move, reload }: Ac
       return own.get(text) === undefined
         ? `${text} is withdrawn`
         : `${text} is announced as the configuration says again`
+    },
+    fibFlush: async () => {
+      if (fib.driver === 'off') throw new ApiError(409, 'fib.driver is off: this daemon writes no kernel routes')
+      const removed = await fib.flush()
+      return `${removed === 1 ? '1 route is' : `${removed} routes are`} removed; none is written until 'nodebgp fib restore' or a restart`
+    },
+    fibRestore: () => {
+      if (!fib.flushed) throw new ApiError(409, 'the kernel routes of this daemon are not flushed')
+      fib.restore()
+      return 'the routes are written again'
     },
     reload,
   }

@@ -111,6 +111,7 @@ export class Speaker {
       log: (fact) => this.#sessionFact(fact),
     })
     this.#sweep = new Sweep(this.#fib, this.#routes, this.#manager, this.#engine, this.#restart)
+    this.#sweep.configure(config.fib.sweepAfterMs)
     this.#views = this.#makeViews(nowSeconds)
   }
 
@@ -120,6 +121,7 @@ export class Speaker {
     const actions = createActions({
       manager: this.#manager,
       own: this.#own,
+      fib: this.#fib,
       changed: () => this.#engine.schedule(),
       moved: (peers) => this.#routes.judgeAgain(new Set(peers.flatMap((peer) => this.#routes.reconfigure(peer) ?? []))),
       reload: (dryRun) => this.reload(dryRun),
@@ -160,7 +162,7 @@ export class Speaker {
     await this.#bfd.stop()
     // Who flushes the kernel's routes does not come back to them.
     const began = this.#listening
-    await this.#manager.stop('', began && routes === 'keep')
+    await this.#manager.stop('', began && routes === 'keep' && !this.#fib.flushed)
     this.#listening = false
     await this.#restart.stop(began)
     this.#engine.stop()
@@ -250,6 +252,7 @@ export class Speaker {
     if (diff.fibChanged.length > 0) {
       this.#fib.reconfigure(config.fib)
       this.#feed.configure(config.fib)
+      this.#sweep.configure(config.fib.sweepAfterMs)
     }
     this.#own.configure(config, this.#fib.foreignRoutes())
     // What `fib` and blackholes say of a winner may differ though the winner is the same.
@@ -331,6 +334,7 @@ export class Speaker {
     if (!this.#listening) reasons.push('not listening yet')
     const { waitsFor } = this.#restart
     if (waitsFor.length > 0) reasons.push(`restarting: waiting for End-of-RIB of ${waitsFor.slice(0, 10).join(', ')}`)
+    if (this.#fib.flushed) reasons.push("kernel routes are flushed by command: 'nodebgp fib restore' writes them again")
     if (this.#config.neighbors.length > 0 && this.#routes.live.size === 0) reasons.push('no neighbor is Established')
     return { ready: reasons.length === 0, reasons }
   }

@@ -15,7 +15,8 @@ export class Sweep {
   readonly #manager: PeerManager
   readonly #engine: Engine
   readonly #restart: Restart
-  readonly #timer: NodeJS.Timeout
+  readonly #startedMs = performance.now()
+  #timer: NodeJS.Timeout | undefined
   #waited = false
   #done = false
   #looking = false
@@ -26,10 +27,20 @@ export class Sweep {
     this.#routes = routes
     this.#manager = manager
     this.#engine = engine
-    this.#timer = setTimeout(() => {
-      this.#waited = true
-      this.look()
-    }, LONGEST_WAIT_MS)
+  }
+
+  /** The longest wait, from the start on. */
+  configure(longestWaitMs: number): void {
+    clearTimeout(this.#timer)
+    if (this.#done) return
+    this.#waited = false
+    this.#timer = setTimeout(
+      () => {
+        this.#waited = true
+        this.look()
+      },
+      Math.max(0, this.#startedMs + longestWaitMs - performance.now()),
+    )
     this.#timer.unref()
   }
 
@@ -81,4 +92,3 @@ export class Sweep {
 
 /** A thousand peers that come up together are one look. */
 const TOGETHER_MS = 50
-const LONGEST_WAIT_MS = 120_000

@@ -36,6 +36,8 @@ export class FibEngine implements Fib {
   #sets = 0
   readonly #adopted = new Set<string>()
   #swept = false
+  /** By command: nothing of ours is to be there. */
+  #flushed = false
   readonly #resolved = new Map<string, Resolution>()
   readonly #listeners: (() => void)[] = []
   #waiters: { readonly upTo: number; readonly resolve: () => void }[] = []
@@ -111,6 +113,33 @@ export class FibEngine implements Fib {
     this.#wake()
   }
 
+  get flushed(): boolean {
+    return this.#flushed
+  }
+
+  async flush(): Promise<number> {
+    if (this.#phase !== 'running') return 0
+    const before = [...this.#actual.ourPrefixes()]
+    this.#flushed = true
+    this.#adopted.clear()
+    for (const prefix of before) this.#mark(prefix, ++this.#sets)
+    this.#markAll()
+    this.#dump = 'slow'
+    this.#wake()
+    await withLimit(this.settled(), FLUSH_LIMIT_MS)
+    const left = [...this.#actual.ourPrefixes()].length
+    if (left > 0)
+      this.#trouble(`${left} of our routes could not be removed; see 'ip route show proto ${this.#options.protocol}'`)
+    return Math.max(0, before.length - left)
+  }
+
+  restore(): void {
+    this.#flushed = false
+    this.#markAll()
+    this.#dump = 'slow'
+    this.#wake()
+  }
+
   settled(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiters.push({ upTo: this.#sets, resolve })
@@ -163,17 +192,7 @@ export class FibEngine implements Fib {
   }
 
   async stop(mode: 'keep' | 'flush'): Promise<void> {
-    if (this.#phase === 'running' && mode === 'flush') {
-      this.#wanted.clear()
-      this.#adopted.clear()
-      this.#swept = true
-      this.#dump = 'slow'
-      this.#wake()
-      await withLimit(this.settled(), FLUSH_LIMIT_MS)
-      const left = [...this.#actual.ourPrefixes()].length
-      if (left > 0)
-        this.#trouble(`${left} of our routes could not be removed; see 'ip route show proto ${this.#options.protocol}'`)
-    }
+    if (mode === 'flush') await this.flush()
     const wasRunning = this.#phase === 'running'
     this.#phase = 'stopped'
     if (this.#timer !== null) clearTimeout(this.#timer)
@@ -253,6 +272,11 @@ export class FibEngine implements Fib {
   #judge(prefix: string): readonly FibOperation[] {
     const wanted = this.#wanted.get(prefix)
     if (wanted === undefined) return planPrefix(prefix, null, this.#actual).operations
+    if (this.#flushed) {
+      wanted.planned = null
+      this.#change(prefix, wanted, 'pending', FLUSHED)
+      return planPrefix(prefix, null, this.#actual).operations
+    }
     if (wanted.tries >= MAX_TRIES) {
       this.#change(prefix, wanted, 'failed', wanted.reason)
       return []
@@ -341,8 +365,8 @@ export class FibEngine implements Fib {
     for (const prefix of this.#adopted) if (next.ours(prefix).length === 0) this.#adopted.delete(prefix)
     for (const prefix of next.ourPrefixes()) {
       if (++count % SLICE === 0) await nextTurn()
-      if (this.#wanted.has(prefix) || this.#dirty.has(prefix)) continue
-      if (this.#swept) this.#mark(prefix, 0)
+      if ((this.#wanted.has(prefix) && !this.#flushed) || this.#dirty.has(prefix)) continue
+      if (this.#swept || this.#flushed) this.#mark(prefix, 0)
       else this.#adopted.add(prefix)
     }
     if (repaired > 0) this.#tellRepair(sample, repaired)
@@ -512,4 +536,5 @@ const RETRY_MS = 1000
 const REPAIR_LOG_MS = 10_000
 const DUMP_RETRY_MS = 1000
 const LOST_DELAY_MS = 500
+const FLUSHED = "flushed by command; 'nodebgp fib restore' writes it again"
 const FLUSH_LIMIT_MS = 10_000

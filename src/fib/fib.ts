@@ -14,7 +14,7 @@ import { resolveAnywhere, resolveInKernel } from './resolve.js'
 import { createTunnelKeeper } from './tunnel.js'
 import { type Fib, FibError } from './types.js'
 
-export interface FibOptions extends FibConfig {
+export interface FibOptions extends Omit<FibConfig, 'sweepAfterMs'> {
   /** Addresses of this node: they tell the device whose MTU the tunnel gets. */
   readonly nodeAddresses?: readonly string[]
   /** Network namespace to write to (`ip -n NAME`), for tests and the lab. */
@@ -130,6 +130,9 @@ function createOffFib(): Fib {
     start: async () => {},
     set: () => {},
     sweepAdopted: () => {},
+    flush: async () => 0,
+    restore: () => {},
+    flushed: false,
     settled: async () => {},
     onForeignRoutesChanged: () => {},
     resolve: (nextHop) => (isIP(nextHop) === 0 ? -1 : 0),

@@ -66,6 +66,10 @@ export interface Fib {
   set(prefix: string, route: DesiredRoute | null): void
   /** All peers of this run have sent End-of-RIB (or the bounded wait is over): adopted routes that nobody confirmed are removed. */
   sweepAdopted(): void
+  /** Removes all our routes, also adopted ones, and writes none until `restore`. Resolves with the number removed; `flushed` says so meanwhile. */
+  flush(): Promise<number>
+  restore(): void
+  readonly flushed: boolean
   /** Resolves when what was set so far is applied (or reported as not applicable). */
   settled(): Promise<void>
   /** Kernel routes that are not ours changed: longest match of next hops has to be looked up again. */

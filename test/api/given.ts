@@ -419,6 +419,8 @@ function fakeActions(calls: unknown[][]): Actions {
     neighborRefresh: record('refresh'),
     announce: record('announce'),
     withdraw: record('withdraw'),
+    fibFlush: async () => record('flush')(),
+    fibRestore: record('restore'),
     reload: async (dryRun) => {
       calls.push(['reload', dryRun])
       return { ok: true, diff: noDiff, applied: !dryRun }

@@ -39,6 +39,20 @@ t.test('announce and withdraw', async (t) => {
   ])
 })
 
+t.test('fib flush asks first, and only on a terminal; fib restore', async (t) => {
+  const given = await givenApi()
+  t.teardown(given.end)
+  const run = (...args: string[]) => nodebgp(['fib', ...args, '--socket', given.socket])
+  t.match(await run('flush'), { code: 2, out: '', err: /remove 1 route of the running daemon.*Add --yes/ })
+  t.same(given.calls, [])
+  t.same(await run('flush', '--yes'), { code: 0, out: 'flush done\n', err: '' })
+  t.same(JSON.parse((await run('restore', '--json')).out), { result: 'restore done' })
+  t.same(given.calls, [['flush'], ['restore']])
+  t.match(await nodebgp(['fib', 'flush', '--yes', '--socket', '/no/such']), { code: 3, err: /fib flush -c FILE/ })
+  t.match(await nodebgp(['fib', 'flush', '--yes', '-c', '/no/such']), { code: 1, err: /nothing was removed/ })
+  t.match(await nodebgp(['fib']), { code: 2, err: /flush or restore/ })
+})
+
 t.test('reload', async (t) => {
   const given = await givenApi()
   t.teardown(given.end)

@@ -66,6 +66,7 @@ t.test('each kind of change shows where it belongs', async (t) => {
     [', q: [{ action: reject }]', ', r: accept', { policiesChanged: ['q', 'r'] }],
     ['originate: [10.244.1.0/26]', 'originate: [10.244.1.0/26, 10.244.2.0/26]', { originateChanged: true }],
     ['accept: [10.244.0.0/16]', 'accept: [10.244.0.0/16, 10.96.0.0/12]', { fibChanged: ['fib.accept'] }],
+    ['driver: memory', 'driver: memory, sweepAfter: 5s', { fibChanged: ['fib.sweepAfterMs'] }],
     ['driver: memory', 'driver: off', { fibChanged: ['fib.driver'], restartNeeded: ['fib.driver'] }],
     ['asn: 64512\n', 'asn: 64512\nlisten: [{ address: 127.0.0.1 }]\n', { listenChanged: true }],
     ['asn: 64512\n', 'asn: 64512\napi: { http: "127.0.0.1:9179" }\n', { apiChanged: true }],

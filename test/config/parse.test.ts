@@ -166,6 +166,7 @@ t.test('the FIB section', async (t) => {
     ['fib: { driver: off, tunnelDevice: a/b }', 'fib.tunnelDevice', /interface/],
     ['fib: { driver: off, tunnelAddress: 10.0.0.1/33 }', 'fib.tunnelAddress', /prefix length/],
     ['fib: { driver: off, onExit: stay }', 'fib.onExit', /keep, flush/],
+    ['fib: { driver: off, sweepAfter: 2h }', 'fib.sweepAfter', /from 1s to 3600s/],
   ]
   for (const [fib, path, message] of cases) {
     t.match(
@@ -195,6 +196,7 @@ t.test('defaults', async (t) => {
       encapsulation: 'never',
       tunnelDevice: 'tunl0',
       onExit: 'keep',
+      sweepAfterMs: 120_000,
     },
   })
   t.same(config.neighbors[0], {

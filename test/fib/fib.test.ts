@@ -132,6 +132,30 @@ for (const { name, make, options } of benches) {
     },
   )
 
+  t.test(`${name}: flushed by command: nothing of ours until it is restored`, options, async (t) => {
+    const bench = make(t)
+    const first = await bench.open()
+    await setAll(first.fib, unicast('10.244.3.0/26', N1))
+    await first.fib.stop('keep')
+    const { fib } = await bench.open()
+    bench.putForeign('10.8.0.0/16', '192.168.0.9')
+    await setAll(fib, unicast(A, N1), unicast('fd01::/64', 'fd00::2'))
+    t.equal(await fib.flush(), 3, 'with the adopted one')
+    t.equal(fib.flushed, true)
+    t.same(bench.ours(), [])
+    t.equal(bench.foreign('10.8.0.0/16').length, 1)
+    t.match(fib.entry(A), { state: 'pending', reason: /flushed by command/, hops: [] })
+    await setAll(fib, unicast(A, N2), unicast(B, N1))
+    t.same(bench.ours(), [], 'also not what comes meanwhile')
+    fib.restore()
+    await fib.settled()
+    t.same(bench.ours(), [`${A} via ${N2}`, `${B} via ${N1}`, 'fd01::/64 via fd00::2'])
+    t.match(fib.entry(A), { state: 'installed', reason: '' })
+    t.equal(await fib.flush(), 3)
+    await fib.stop('keep')
+    t.same(bench.ours(), [])
+  })
+
   t.test(`${name}: our route deleted by hand comes back`, options, async (t) => {
     const bench = make(t)
     const { fib, facts } = await bench.open()

@@ -28,7 +28,7 @@ const HEALTHY = [
   'fd02::/64 blackhole',
 ]
 const METRIC = 20
-const DRIVERS = ['iproute2'] as const
+const DRIVERS = ['iproute2', 'netlink'] as const
 
 interface Given extends TestFib {
   readonly bench: Bench
@@ -164,8 +164,8 @@ const FAULTS: readonly Fault[] = [
 
 for (const driver of DRIVERS) {
   t.test(`${driver}: what others do is undone, or respected and reported`, needsNetns(), async (t) => {
-    const bench = kernelBench(t)
-    const opened = await bench.open({ driver, metric: METRIC, compareMs: 3_600_000 })
+    const bench = kernelBench(t, driver)
+    const opened = await bench.open({ metric: METRIC, compareMs: 3_600_000 })
     const given: Given = { ...opened, bench, netns: bench.netns! }
     await setAll(given.fib, ...WANTED)
     given.fib.sweepAdopted()
@@ -196,8 +196,8 @@ for (const driver of DRIVERS) {
     `${driver}: foreign routes of another metric stand beside ours, and are reported where they take the traffic`,
     needsNetns(),
     async (t) => {
-      const bench = kernelBench(t)
-      const { fib, facts } = await bench.open({ driver, metric: METRIC, compareMs: 3_600_000 })
+      const bench = kernelBench(t, driver)
+      const { fib, facts } = await bench.open({ metric: METRIC, compareMs: 3_600_000 })
       await setAll(fib, ...WANTED)
       const foreign = (metric: number): string => `${A} via 192.168.0.9 proto 4 metric ${metric}`
       bench.netns!.ip(`route add ${foreign(30)}`)
@@ -220,8 +220,8 @@ for (const driver of DRIVERS) {
     `${driver}: a route that somebody deletes again and again is put back without end, and without a flood of log lines`,
     needsNetns(),
     async (t) => {
-      const bench = kernelBench(t)
-      const { fib, facts } = await bench.open({ driver, metric: METRIC, compareMs: 3_600_000 })
+      const bench = kernelBench(t, driver)
+      const { fib, facts } = await bench.open({ metric: METRIC, compareMs: 3_600_000 })
       await setAll(fib, ...WANTED)
       for (let n = 0; n < 10; n++) {
         bench.takeOurs(A)
@@ -234,8 +234,8 @@ for (const driver of DRIVERS) {
   )
 
   t.test(`${driver}: a table of its own is flushed`, needsNetns(), async (t) => {
-    const bench = kernelBench(t)
-    const { fib } = await bench.open({ driver, table: 100, metric: METRIC, compareMs: 3_600_000 })
+    const bench = kernelBench(t, driver)
+    const { fib } = await bench.open({ table: 100, metric: METRIC, compareMs: 3_600_000 })
     await setAll(fib, ...WANTED)
     const lines = (): number => bench.netns!.ip('route show table 100').trim().split('\n').filter(Boolean).length
     const before = lines()
@@ -248,7 +248,7 @@ for (const driver of DRIVERS) {
 
 t.test('iproute2: the periodic comparison finds what no event told', needsNetns(), async (t) => {
   const bench = kernelBench(t)
-  const { fib, driver } = await bench.open({ driver: 'iproute2', metric: METRIC, compareMs: 500 })
+  const { fib, driver } = await bench.open({ metric: METRIC, compareMs: 500 })
   await setAll(fib, ...WANTED)
   process.kill(driver!.childPids.monitor!, 'SIGSTOP')
   bench.takeOurs(A)

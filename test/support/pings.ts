@@ -1,4 +1,4 @@
-/** A stream of pings, 20 a second, from start to stop: which of them were answered. */
+/** A stream of pings, 20 a second or as asked, from start to stop: which of them were answered. */
 import { join } from 'node:path'
 import { Process } from './daemons/process.js'
 import type { Host } from './daemons/segment.js'
@@ -10,10 +10,10 @@ export class Pings {
   readonly #process: Process
 
   /** From a Pod of `host` to an address. */
-  constructor(host: Host, pod: Netns, address: string) {
+  constructor(host: Host, pod: Netns, address: string, perSecond = 20) {
     this.name = `${host.label} to ${address}`
     const log = join(host.dir, `ping-${address}.log`)
-    this.#process = new Process(pod.name, log, 'ping', ['-n', '-i', '0.05', address], { LC_ALL: 'C' })
+    this.#process = new Process(pod.name, log, 'ping', ['-n', '-i', String(1 / perSecond), address], { LC_ALL: 'C' })
   }
 
   /** Waits for the answer to a ping that has not been answered yet. */
