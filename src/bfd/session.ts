@@ -42,9 +42,9 @@ export class BfdSession {
   #remoteDemand = false
   #remoteIndependent = false
   /** What our packets say, and what we go by: until the peer has confirmed a slower pace or a shorter detection time, the earlier one (§6.8.3). */
-  #desiredUs = SLOW_US
+  #desiredUs: number
   #requiredUs: number
-  #transmitUs = SLOW_US
+  #transmitUs: number
   #receiveUs: number
   #polling = false
   /** Something changed while a Poll Sequence was under way: one more has to follow. */
@@ -68,6 +68,7 @@ export class BfdSession {
     this.discriminator = discriminator
     this.#random = random
     this.#settings = settings
+    this.#desiredUs = this.#transmitUs = Math.max(settings.transmitMs * 1000, SLOW_US)
     this.#requiredUs = this.#receiveUs = settings.receiveMs * 1000
     this.#sendAtMs = nowMs
     this.#stateSinceMs = nowMs

@@ -99,7 +99,7 @@ export class BfdTable {
     this.#byId.set(id, entry)
     this.#byDiscriminator.set(discriminator, entry)
     this.#byAddress.set(keyOf(target), entry)
-    this.transmit(nowMs)
+    session.transmit(nowMs)
     this.#served(entry)
   }
 
