@@ -1,9 +1,23 @@
 /**
  * The FIB's engine: keeps a driver's table equal to the routes that are wanted. Single-minded loop: dump when something may have changed, plan
- * the prefixes that are marked, apply, and again until nothing is left to do. Dumps and changes never overlap, so the picture is exact between them.
+ * the prefixes that are marked, apply, and again until nothing is left to do. Dumps and changes never overlap, so the picture is exact between them; while
+ * the driver works on one batch, the next one is planned.
+ *
+ * What others do comes as events. Those that carry the route bring the picture up to date at once. Where our own routes are concerned a dump of them
+ * follows all the same: an event may have been under way while we wrote that route ourselves.
  */
+import { parseAddress } from '../net/address.js'
+import { addressInPrefix, parsePrefix } from '../net/prefix.js'
 import { ActualTable } from './actual.js'
-import { DONE, type FibDriver, type FibFact, type FibOperation, type FibOutcome, type FibTrigger } from './driver.js'
+import {
+  DONE,
+  type FibChange,
+  type FibDriver,
+  type FibFact,
+  type FibOperation,
+  type FibOutcome,
+  type FibTrigger,
+} from './driver.js'
 import { planPrefix } from './plan.js'
 import { protocolName } from './protocols.js'
 import { formatHops, type HopRules, planRoute, type Resolution } from './resolve.js'
@@ -43,16 +57,22 @@ export class FibEngine implements Fib {
   #waiters: { readonly upTo: number; readonly resolve: () => void }[] = []
   #phase: 'new' | 'running' | 'stopped' = 'new'
   #loop: Promise<void> | null = null
-  /** `now`: before anything else is written; `slow`: failed routes are tried again too. */
-  #dump: 'none' | 'now' | 'slow' = 'none'
+  /** What has to be looked at before anything else is written. */
+  #look: Look = Look.NONE
   #timer: NodeJS.Timeout | null = null
   #timerDueMs = 0
+  #timerLook: Look = Look.NONE
+  /** A dump is under way: what is told meanwhile comes after it. */
+  #dumping = false
+  #missed: FibChange[] = []
+  /** Prefixes of foreign routes that came or went; looked at together. */
+  readonly #foreignChanged = new Set<string>()
+  #foreignTimer: NodeJS.Timeout | null = null
   #lastDumpEndMs = 0
   #lastDumpTookMs = 0
   #lastRetryMs = 0
   #batchLimit = MAX_BATCH
-  /** Oldest mark of the operations under way. */
-  #oldestInFlight = Number.POSITIVE_INFINITY
+  #inFlight: Batch | null = null
   #lostInARow = 0
   /** Not told yet. */
   #repaired = 0
@@ -69,7 +89,7 @@ export class FibEngine implements Fib {
     await this.#options.driver.open((trigger) => this.#onTrigger(trigger))
     try {
       await this.#options.tunnel?.(true, this.#rules)
-      await this.#options.driver.dump((route) => this.#actual.add(route))
+      await this.#readAll(this.#actual)
     } catch (error) {
       await this.#options.driver.close()
       throw error
@@ -83,13 +103,14 @@ export class FibEngine implements Fib {
     this.#options.log({ event: 'fib-start', fields: { driver: this.driver, why: this.#options.why ?? '', adopted } })
     if (this.#swept) this.sweepAdopted()
     // Changes between the dump and the first event of the monitor would go unseen.
-    this.#dumpIn(FIRST_LOOK_MS)
+    if (this.driver === 'iproute2') this.#lookIn(Look.ALL, FIRST_LOOK_MS)
+    this.#replayMissed()
     this.#wake()
     this.#tellListeners()
   }
 
   set(prefix: string, route: DesiredRoute | null): void {
-    this.#adopted.delete(prefix)
+    if (this.#adopted.size > 0) this.#adopted.delete(prefix)
     if (route === null) this.#wanted.delete(prefix)
     else {
       const known = this.#wanted.get(prefix)
@@ -124,7 +145,7 @@ export class FibEngine implements Fib {
     this.#adopted.clear()
     for (const prefix of before) this.#mark(prefix, ++this.#sets)
     this.#markAll()
-    this.#dump = 'slow'
+    this.#look = Look.SLOW
     this.#wake()
     await withLimit(this.settled(), FLUSH_LIMIT_MS)
     const left = [...this.#actual.ourPrefixes()].length
@@ -136,7 +157,7 @@ export class FibEngine implements Fib {
   restore(): void {
     this.#flushed = false
     this.#markAll()
-    this.#dump = 'slow'
+    this.#look = Look.SLOW
     this.#wake()
   }
 
@@ -187,7 +208,7 @@ export class FibEngine implements Fib {
     this.#rules = this.driver === 'memory' ? { ...rules, encapsulation: 'never' } : rules
     this.#resolved.clear()
     this.#markAll()
-    this.#dump = 'slow'
+    this.#look = Look.SLOW
     this.#wake()
   }
 
@@ -197,6 +218,8 @@ export class FibEngine implements Fib {
     this.#phase = 'stopped'
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
+    if (this.#foreignTimer !== null) clearTimeout(this.#foreignTimer)
+    this.#foreignTimer = null
     await this.#loop
     if (wasRunning) await this.#options.driver.close()
     for (const waiter of this.#waiters.splice(0)) waiter.resolve()
@@ -216,46 +239,76 @@ export class FibEngine implements Fib {
 
   async #run(): Promise<void> {
     await nextTurn()
-    while (this.#phase === 'running' && this.#hasWork()) {
-      if (this.#dump !== 'none') {
-        if (!(await this.#resync())) await delay(DUMP_RETRY_MS)
+    while (this.#hasWork()) {
+      if (this.#look !== Look.NONE) {
+        await this.#finish()
+        if (!(await this.#lookNow())) await delay(DUMP_RETRY_MS)
       } else await this.#applySome()
       this.#tellWaiters()
     }
+    await this.#finish()
   }
 
   #hasWork(): boolean {
-    return this.#phase === 'running' && (this.#dump !== 'none' || this.#dirty.size > 0)
+    return this.#phase === 'running' && (this.#look !== Look.NONE || this.#dirty.size > 0 || this.#inFlight !== null)
   }
 
+  /** Plans a batch while the one before is under way, and starts it as soon as that one is done. */
   async #applySome(): Promise<void> {
-    const operations: FibOperation[] = []
-    const marks = new Map<string, number>()
-    const planned = new Map<string, number>()
-    for (const [prefix, mark] of this.#dirty) {
-      if (marks.size >= MAX_BATCH || operations.length >= this.#batchLimit) break
-      this.#dirty.delete(prefix)
-      marks.set(prefix, mark)
-      const before = operations.length
-      operations.push(...this.#judge(prefix))
-      if (operations.length > before) planned.set(prefix, operations.length - before)
-    }
-    if (operations.length === 0) {
+    const batch = this.#nextBatch()
+    const before = this.#inFlight
+    if (batch.operations.length === 0) {
+      if (before !== null) await this.#finish()
       // Many prefixes without anything to do (all are looked at when foreign routes change) must not hold the event loop.
-      if (marks.size === MAX_BATCH) await nextTurn()
+      else if (batch.looked >= MAX_BATCH) await nextTurn()
       return
     }
-    this.#oldestInFlight = Math.min(...marks.values())
-    const outcomes = await this.#options.driver.apply(operations)
-    this.#oldestInFlight = Number.POSITIVE_INFINITY
-    let index = 0
-    let lost = false
-    for (const [prefix, count] of planned) {
-      for (let i = 0; i < count; i++, index++) {
-        const outcome = outcomes[index] ?? DONE
-        if (outcome.type === 'lost') lost = true
-        this.#take(prefix, operations[index]!, outcome, marks.get(prefix)!)
+    const outcomes = await before?.outcomes
+    this.#inFlight = { ...batch, outcomes: this.#options.driver.apply(batch.operations) }
+    if (before !== null) this.#takeAll(before, outcomes!)
+    if (this.#lostInARow > 0) await this.#finish()
+    else await nextTurn()
+  }
+
+  async #finish(): Promise<void> {
+    const batch = this.#inFlight
+    if (batch === null) return
+    const outcomes = await batch.outcomes
+    this.#inFlight = null
+    this.#takeAll(batch, outcomes)
+    if (this.#lostInARow > 1) await delay(this.#options.lostDelayMs ?? LOST_DELAY_MS)
+  }
+
+  #nextBatch(): Planned {
+    const operations: FibOperation[] = []
+    const prefixes: string[] = []
+    const marks: number[] = []
+    const busy = this.#inFlight?.busy
+    let looked = 0
+    let oldest = Number.POSITIVE_INFINITY
+    for (const [prefix, mark] of this.#dirty) {
+      if (looked >= MAX_BATCH || operations.length >= this.#batchLimit) break
+      // What becomes of it now decides what is next.
+      if (busy?.has(prefix) === true) continue
+      looked++
+      this.#dirty.delete(prefix)
+      const before = operations.length
+      for (const operation of this.#judge(prefix)) operations.push(operation)
+      for (let i = before; i < operations.length; i++) {
+        prefixes.push(prefix)
+        marks.push(mark)
       }
+      if (operations.length > before && mark < oldest) oldest = mark
+    }
+    return { operations, prefixes, marks, looked, oldest, busy: new Set(prefixes) }
+  }
+
+  #takeAll({ operations, prefixes, marks }: Planned, outcomes: readonly FibOutcome[]): void {
+    let lost = false
+    for (let index = 0; index < operations.length; index++) {
+      const outcome = outcomes[index] ?? DONE
+      if (outcome.type === 'lost') lost = true
+      this.#take(prefixes[index]!, operations[index]!, outcome, marks[index]!, operations.length === 1)
     }
     if (!lost) {
       this.#lostInARow = 0
@@ -264,8 +317,8 @@ export class FibEngine implements Fib {
     }
     // One at a time until it goes well again: should one line have ended the driver, it is found.
     this.#batchLimit = 1
-    this.#dump = 'slow'
-    if (this.#lostInARow++ > 0) await delay(this.#options.lostDelayMs ?? LOST_DELAY_MS)
+    this.#look = Look.SLOW
+    this.#lostInARow++
   }
 
   /** What is to be done for a prefix, and its state as far as it is known without doing it. */
@@ -297,7 +350,7 @@ export class FibEngine implements Fib {
     return operations
   }
 
-  #take(prefix: string, operation: FibOperation, outcome: FibOutcome, mark: number): void {
+  #take(prefix: string, operation: FibOperation, outcome: FibOutcome, mark: number, alone: boolean): void {
     const wanted = this.#wanted.get(prefix)
     switch (outcome.type) {
       case 'done':
@@ -309,7 +362,7 @@ export class FibEngine implements Fib {
         break
       case 'exists':
         // Who has it, the dump will tell.
-        if (this.#dump === 'none') this.#dump = 'now'
+        this.#ask(Look.ALL)
         if (wanted === undefined) break
         wanted.tries++
         wanted.reason = 'the kernel says that a route of this prefix and metric is there, and does not show it'
@@ -320,7 +373,7 @@ export class FibEngine implements Fib {
         else this.#trouble(`cannot remove ${operation.route.prefix}: ${outcome.words}`)
         break
       default:
-        if (wanted !== undefined && this.#batchLimit === 1) {
+        if (wanted !== undefined && alone) {
           wanted.tries++
           wanted.reason = outcome.words
         }
@@ -328,22 +381,59 @@ export class FibEngine implements Fib {
     }
   }
 
-  /** Reads the tables again and marks what differs. False where they cannot be read now. */
-  async #resync(): Promise<boolean> {
-    const startMs = performance.now()
-    const slow = this.#dump === 'slow'
-    this.#dump = 'none'
-    const next = new ActualTable(this.#options.table, this.#options.protocol)
+  /** Looks at what was asked for. False where the tables cannot be read now. */
+  async #lookNow(): Promise<boolean> {
+    const look = this.#look
+    this.#look = Look.NONE
+    await this.#options.tunnel?.(false, this.#rules)
+    return look === Look.DEVICES || (await this.#resync(look))
+  }
+
+  /** Fills a table from the driver. */
+  async #readAll(table: ActualTable): Promise<void> {
+    this.#dumping = true
     try {
-      await this.#options.tunnel?.(false, this.#rules)
-      await this.#options.driver.dump((route) => next.add(route))
+      await this.#options.driver.dump((route) => table.add(route))
+    } finally {
+      this.#dumping = false
+    }
+  }
+
+  async #readOurs(): Promise<void> {
+    const { table, protocol } = this.#options
+    const routes: KernelRoute[] = []
+    this.#dumping = true
+    try {
+      await this.#options.driver.dump((route) => {
+        if (route.protocol === protocol && route.table === table) routes.push(route)
+      }, 'ours')
+    } finally {
+      this.#dumping = false
+    }
+    this.#actual.replaceOurs(routes)
+  }
+
+  /** Reads the tables again and marks what differs. False where they cannot be read now. */
+  async #resync(look: Look): Promise<boolean> {
+    const startMs = performance.now()
+    const slow = look === Look.SLOW
+    let foreignChanged = false
+    try {
+      if (look === Look.OURS) await this.#readOurs()
+      else {
+        const next = new ActualTable(this.#options.table, this.#options.protocol)
+        await this.#readAll(next)
+        foreignChanged = !next.sameForeign(this.#actual)
+        this.#actual = next
+      }
+      this.#replayMissed()
     } catch (error) {
-      if (slow || this.#dump === 'none') this.#dump = slow ? 'slow' : 'now'
+      this.#ask(look)
       this.#trouble(`cannot read the kernel's routes: ${(error as Error).message}`)
+      this.#replayMissed()
       return false
     }
-    const foreignChanged = !next.sameForeign(this.#actual)
-    this.#actual = next
+    const next = this.#actual
     if (foreignChanged) this.#resolved.clear()
     const retry = slow || foreignChanged || startMs - this.#lastRetryMs > RETRY_MS
     if (retry) this.#lastRetryMs = startMs
@@ -446,18 +536,31 @@ export class FibEngine implements Fib {
   }
 
   #onTrigger(trigger: FibTrigger): void {
+    if (typeof trigger === 'object') {
+      this.#onChange(trigger)
+      return
+    }
     if (trigger === 'slow') {
-      this.#dump = 'slow'
+      this.#ask(Look.SLOW)
       this.#wake()
       return
     }
-    // Our own changes come back as events too: between dumps there is a rest that grows with their length.
-    const restMs = this.#lastDumpEndMs + Math.min(MAX_REST_MS, this.#lastDumpTookMs * 4) - performance.now()
-    this.#dumpIn(Math.max(DEBOUNCE_MS, restMs))
+    this.#lookSoon(trigger === 'event' ? Look.ALL : trigger === 'ours' ? Look.OURS : Look.DEVICES)
   }
 
-  #dumpIn(ms: number): void {
+  #ask(look: Look): void {
+    if (look > this.#look) this.#look = look
+  }
+
+  /** Between dumps there is a rest that grows with their length: somebody may change routes all the time, and `ip monitor` tells of our own too. */
+  #lookSoon(look: Look): void {
+    const restMs = this.#lastDumpEndMs + Math.min(MAX_REST_MS, this.#lastDumpTookMs * 4) - performance.now()
+    this.#lookIn(look, Math.max(DEBOUNCE_MS, restMs))
+  }
+
+  #lookIn(look: Look, ms: number): void {
     if (this.#phase === 'stopped') return
+    if (look > this.#timerLook) this.#timerLook = look
     const dueMs = performance.now() + ms
     if (this.#timer !== null) {
       if (this.#timerDueMs <= dueMs) return
@@ -466,9 +569,80 @@ export class FibEngine implements Fib {
     this.#timerDueMs = dueMs
     this.#timer = setTimeout(() => {
       this.#timer = null
-      if (this.#dump === 'none') this.#dump = 'now'
+      this.#ask(this.#timerLook)
+      this.#timerLook = Look.NONE
       this.#wake()
     }, ms)
+  }
+
+  // --- what others do
+
+  #onChange(change: FibChange): void {
+    if (this.#phase === 'stopped') return
+    if (this.#dumping || this.#phase === 'new') {
+      if (this.#missed.length < MAX_MISSED) this.#missed.push(change)
+      else this.#lookSoon(Look.ALL)
+      return
+    }
+    const { ours, foreign } = this.#actual.change(change)
+    if (ours || change.route.protocol === this.#options.protocol) this.#touched(change.route.prefix)
+    if (foreign) this.#foreignSoon(change.route.prefix)
+  }
+
+  /** The dump may have it already: a change that is taken twice changes nothing, and the last word is the kernel's last. */
+  #replayMissed(): void {
+    for (const change of this.#missed.splice(0)) this.#onChange(change)
+  }
+
+  /** Somebody changed a route of ours. */
+  #touched(prefix: string): void {
+    this.#lookSoon(Look.OURS)
+    const wanted = this.#wanted.get(prefix)
+    if (this.#flushed) this.#mark(prefix, 0)
+    else if (wanted === undefined) {
+      if (this.#actual.ours(prefix).length === 0) this.#adopted.delete(prefix)
+      else if (this.#swept) this.#mark(prefix, 0)
+      else this.#adopted.add(prefix)
+    } else if (wanted.state === 'installed' && wanted.planned !== null) {
+      if (!this.#isInPlace(prefix, wanted.planned)) {
+        this.#tellRepair(prefix, 1)
+        this.#mark(prefix, 0)
+      } else this.#markIfUnequal(prefix, wanted, 0)
+    }
+    this.#wake()
+  }
+
+  #foreignSoon(prefix: string): void {
+    this.#foreignChanged.add(prefix)
+    if (this.#foreignTimer !== null) return
+    this.#foreignTimer = setTimeout(() => {
+      this.#foreignTimer = null
+      this.#lookAtForeign()
+    }, FOREIGN_MS)
+  }
+
+  /** Foreign routes came or went: routes of the same prefixes, and all where a next hop may have another way now. */
+  #lookAtForeign(): void {
+    const prefixes = [...this.#foreignChanged]
+    this.#foreignChanged.clear()
+    if (prefixes.length > MAX_FOREIGN || this.#leadsToNextHop(prefixes)) {
+      this.#resolved.clear()
+      for (const [prefix, wanted] of this.#wanted) {
+        if (wanted.state === 'failed') wanted.tries = 0
+        this.#mark(prefix, 0)
+      }
+    } else for (const prefix of prefixes) if (this.#wanted.has(prefix)) this.#mark(prefix, 0)
+    this.#wake()
+    this.#tellListeners()
+  }
+
+  #leadsToNextHop(prefixes: readonly string[]): boolean {
+    const parsed = prefixes.map((prefix) => parsePrefix(prefix))
+    for (const nextHop of this.#resolved.keys()) {
+      const address = addressOf(nextHop)
+      if (address === null || parsed.some((prefix) => addressInPrefix(address, prefix))) return true
+    }
+    return false
   }
 
   #tellListeners(): void {
@@ -476,19 +650,43 @@ export class FibEngine implements Fib {
   }
 
   #tellWaiters(): void {
-    if (this.#waiters.length === 0 || this.#phase === 'new') return
-    let oldest = this.#oldestInFlight
-    for (const mark of this.#dirty.values()) if (mark < oldest) oldest = mark
+    if (this.#waiters.length === 0 || this.#phase === 'new' || this.#look > Look.DEVICES) return
     this.#waiters = this.#waiters.filter((waiter) => {
-      if (this.#dump !== 'none' || oldest <= waiter.upTo) return true
+      if (this.#isUnder(waiter.upTo)) return true
       waiter.resolve()
       return false
     })
   }
 
+  /** Something that was set then is not done yet. */
+  #isUnder(upTo: number): boolean {
+    if (this.#inFlight !== null && this.#inFlight.oldest <= upTo) return true
+    for (const mark of this.#dirty.values()) if (mark <= upTo) return true
+    return false
+  }
+
   #trouble(reason: string): void {
     this.#options.log({ event: 'fib-trouble', fields: { reason } })
   }
+}
+
+/** What to look at; the more, the higher. */
+const Look = Object.freeze({ NONE: 0, DEVICES: 1, OURS: 2, ALL: 3, SLOW: 4 } as const)
+type Look = (typeof Look)[keyof typeof Look]
+
+interface Planned {
+  readonly operations: readonly FibOperation[]
+  /** Per operation: its prefix, and the mark that it came from. */
+  readonly prefixes: readonly string[]
+  readonly marks: readonly number[]
+  readonly busy: ReadonlySet<string>
+  /** Prefixes looked at, also those without an operation. */
+  readonly looked: number
+  /** Oldest of the marks. */
+  readonly oldest: number
+}
+interface Batch extends Planned {
+  readonly outcomes: Promise<readonly FibOutcome[]>
 }
 
 interface Wanted {
@@ -504,6 +702,16 @@ interface Wanted {
 
 function describeForeign(route: KernelRoute): string {
   return `a route of another owner is there (protocol ${protocolName(route.protocol)}, metric ${route.metric}): ${formatHops(route)}`
+}
+
+/** Null: not an address. */
+function addressOf(nextHop: string): Uint8Array | null {
+  const percent = nextHop.indexOf('%')
+  try {
+    return parseAddress(percent < 0 ? nextHop : nextHop.slice(0, percent))
+  } catch {
+    return null
+  }
 }
 
 function nextTurn(): Promise<void> {
@@ -532,6 +740,10 @@ const MAX_RESOLVED = 10_000
 const DEBOUNCE_MS = 75
 const FIRST_LOOK_MS = 300
 const MAX_REST_MS = 2000
+const FOREIGN_MS = 20
+/** Foreign prefixes that are looked at one by one. */
+const MAX_FOREIGN = 200
+const MAX_MISSED = 100_000
 const RETRY_MS = 1000
 const REPAIR_LOG_MS = 10_000
 const DUMP_RETRY_MS = 1000

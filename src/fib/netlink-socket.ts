@@ -1,10 +1,11 @@
 /**
  * Edge: netlink descriptors, and requests over one of them. rtnetlink does its work inside of write(2), so that the replies are there when it
- * returns; writing and reading are plain `fs` calls.
+ * returns; writing and reading are plain `fs` calls. Changes are written by a thread of the pool, so that the kernel's work (3 µs a route) goes on beside
+ * ours.
  *
  * Who makes the descriptors: a provider of system calls (`findSys`), or whoever started us, with NODEBGP_NETLINK_FD=REQUESTS[,EVENTS].
  */
-import { closeSync, openSync, readlinkSync, readSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readlinkSync, readSync, write, writeSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { forEachMessage, type MessageHeader, NetlinkReader, type NetlinkWriter } from '../netlink/message.js'
 import { MessageFlag, MessageType } from '../netlink/numbers.js'
@@ -130,12 +131,24 @@ export function checkInherited(fd: number): void {
 /** Nobody knows what became of a request: replies were lost, or the descriptor does not answer. */
 export class NetlinkLostError extends Error {}
 
+/** Numbers for requests. They go on with the next descriptor, so that no late answer is taken for another. */
+export class Sequence {
+  #last = 0
+
+  /** The first of `count` numbers. */
+  reserve(count: number): number {
+    if (this.#last > MAX_SEQUENCE) this.#last = 0
+    const first = this.#last + 1
+    this.#last += count
+    return first
+  }
+}
+
 /** Requests over one descriptor, one at a time. */
 export class NetlinkRequests {
   readonly fd: number
   readonly #buffer = new Uint8Array(READ_OCTETS)
   readonly #reader = new NetlinkReader(this.#buffer)
-  #sequence = 0
   /** Port of the descriptor, as its replies tell; 0 before the first. */
   port = 0
 
@@ -143,21 +156,13 @@ export class NetlinkRequests {
     this.fd = fd
   }
 
-  /** The first of `count` numbers for requests. */
-  reserve(count: number): number {
-    if (this.#sequence > MAX_SEQUENCE) this.#sequence = 0
-    const first = this.#sequence + 1
-    this.#sequence += count
-    return first
-  }
-
   /**
    * Writes requests `first` to `last`, of which only the last asks for an acknowledgement; those that fail answer all the same. Returns the failures by
-   * number. Throws a NetlinkLostError.
+   * number. The kernel works in a thread of the pool meanwhile; `writer` is not to be touched until then. Rejects with a NetlinkLostError.
    */
-  run(writer: NetlinkWriter, first: number, last: number): Map<number, NetlinkReply> {
+  async run(writer: NetlinkWriter, first: number, last: number): Promise<ReadonlyMap<number, NetlinkReply>> {
     const failures = new Map<number, NetlinkReply>()
-    this.#write(writer)
+    await this.#writeBeside(writer)
     let isDone = false
     while (!isDone) {
       const length = this.#read()
@@ -199,6 +204,15 @@ export class NetlinkRequests {
       sliceMs = performance.now()
     }
     return { reply: end, interrupted }
+  }
+
+  #writeBeside(writer: NetlinkWriter): Promise<void> {
+    return new Promise((resolve, reject) => {
+      write(this.fd, writer.bytes(), (error) => {
+        if (error === null) resolve()
+        else reject(new NetlinkLostError(`netlink write: ${error.message}`))
+      })
+    })
   }
 
   #write(writer: NetlinkWriter): void {

@@ -8,7 +8,6 @@
  *   events (the socket overran) by a new descriptor and reading all again.
  */
 import { closeSync } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { getSystemErrorMap } from 'node:util'
 import { FAMILIES, Family } from '../net/family.js'
 import { decodeLink, encodeLinkDump, type LinkMessage } from '../netlink/link.js'
@@ -35,6 +34,7 @@ import {
   NetlinkRequests,
   type NetlinkSource,
   openNetlink,
+  Sequence,
 } from './netlink-socket.js'
 import { FibError, type KernelRoute } from './types.js'
 
@@ -53,7 +53,8 @@ export interface NetlinkOptions {
 
 export class NetlinkDriver implements FibDriver, Devices {
   readonly #options: NetlinkOptions
-  readonly #writer = new NetlinkWriter(32_768)
+  readonly #writers = [new NetlinkWriter(32_768), new NetlinkWriter(32_768)] as const
+  readonly #numbers = new Sequence()
   readonly #translator: RouteTranslator
   readonly #tables: readonly number[]
   #links = new Map<number, LinkMessage>()
@@ -89,7 +90,7 @@ export class NetlinkDriver implements FibDriver, Devices {
     try {
       this.#openRequests()
       await this.#readLinks()
-      this.#checkRight()
+      await this.#checkRight()
       this.#openEvents()
     } catch (error) {
       await this.close()
@@ -113,13 +114,11 @@ export class NetlinkDriver implements FibDriver, Devices {
 
   async apply(operations: readonly FibOperation[]): Promise<readonly FibOutcome[]> {
     const outcomes: FibOutcome[] = new Array<FibOutcome>(operations.length).fill(DONE)
-    let again: number[] = []
-    for (let from = 0; from < operations.length; from += MAX_PER_WRITE) {
-      if (from > 0) await nextTurn()
-      const some: number[] = []
-      for (let i = from; i < from + MAX_PER_WRITE && i < operations.length; i++) some.push(i)
-      again.push(...this.#write(operations, some, outcomes))
-    }
+    const again = await this.#applyAll(
+      operations.map((_, index) => index),
+      operations,
+      outcomes,
+    )
     if (again.length === 0) return outcomes
     // A device that is not known: it may be younger than our list of them.
     try {
@@ -127,11 +126,7 @@ export class NetlinkDriver implements FibDriver, Devices {
     } catch {
       return outcomes
     }
-    while (again.length > 0) {
-      this.#write(operations, again.slice(0, MAX_PER_WRITE), outcomes)
-      again = again.slice(MAX_PER_WRITE)
-      await nextTurn()
-    }
+    await this.#applyAll(again, operations, outcomes)
     return outcomes
   }
 
@@ -146,26 +141,68 @@ export class NetlinkDriver implements FibDriver, Devices {
 
   // --- changes
 
-  /** Writes some operations in one go. Returns those that failed for want of a device. */
-  #write(operations: readonly FibOperation[], some: readonly number[], outcomes: FibOutcome[]): readonly number[] {
+  /** Returns the operations that failed for want of a device. The next portion is encoded while the kernel works on one. */
+  async #applyAll(
+    which: readonly number[],
+    operations: readonly FibOperation[],
+    outcomes: FibOutcome[],
+  ): Promise<readonly number[]> {
     const noDevice: number[] = []
-    const fields: RouteFields[] = []
+    let running: Promise<void> | null = null
+    for (let from = 0, turn = 0; from < which.length; from += MAX_PER_WRITE, turn ^= 1) {
+      const portion = this.#translate(which.slice(from, from + MAX_PER_WRITE), operations, outcomes, noDevice)
+      const writer = this.#writers[turn]!
+      const first = this.#encode(portion, operations, writer)
+      await running
+      running = portion.owners.length === 0 ? null : this.#write(portion, first, writer, operations, outcomes, noDevice)
+    }
+    await running
+    return noDevice
+  }
+
+  #translate(
+    which: readonly number[],
+    operations: readonly FibOperation[],
+    outcomes: FibOutcome[],
+    noDevice: number[],
+  ): Portion {
     const owners: number[] = []
-    for (const index of some) {
+    const fields: RouteFields[] = []
+    for (const index of which) {
       try {
         fields.push(this.#translator.fields(operations[index]!))
         owners.push(index)
+        outcomes[index] = DONE
       } catch (error) {
         outcomes[index] = { type: 'refused', words: (error as Error).message }
         if (error instanceof NoDeviceError) noDevice.push(index)
       }
     }
-    if (fields.length === 0) return noDevice
+    return { owners, fields }
+  }
+
+  /** Returns the number of the first request. */
+  #encode({ owners, fields }: Portion, operations: readonly FibOperation[], writer: NetlinkWriter): number {
+    const first = this.#numbers.reserve(fields.length)
+    writer.clear()
+    for (let at = 0; at < fields.length; at++)
+      encodeRoute(fields[at]!, operations[owners[at]!]!.type, first + at, writer, at === fields.length - 1)
+    return first
+  }
+
+  /** Never rejects. */
+  async #write(
+    { owners }: Portion,
+    first: number,
+    writer: NetlinkWriter,
+    operations: readonly FibOperation[],
+    outcomes: FibOutcome[],
+    noDevice: number[],
+  ): Promise<void> {
     try {
-      const failures = this.#send(operations, owners, fields)
-      for (const index of owners) outcomes[index] = DONE
-      for (const [at, reply] of failures) {
-        const index = owners[at]!
+      const failures = await this.#openRequests().run(writer, first, first + owners.length - 1)
+      for (const [sequence, reply] of failures) {
+        const index = owners[sequence - first]!
         outcomes[index] = outcomeOf(operations[index]!, reply)
         if (reply.errno === ENODEV) noDevice.push(index)
       }
@@ -173,38 +210,18 @@ export class NetlinkDriver implements FibDriver, Devices {
       if (error instanceof NetlinkLostError) this.#reopenRequests()
       for (const index of owners) outcomes[index] = { type: 'lost', words: (error as Error).message }
     }
-    return noDevice
-  }
-
-  /** Failures by place in `fields`. */
-  #send(
-    operations: readonly FibOperation[],
-    owners: readonly number[],
-    fields: readonly RouteFields[],
-  ): Map<number, NetlinkReply> {
-    const requests = this.#openRequests()
-    const first = requests.reserve(fields.length)
-    this.#writer.clear()
-    for (const [at, route] of fields.entries()) {
-      const verb = operations[owners[at]!]!.type
-      encodeRoute(route, verb, first + at, this.#writer, at === fields.length - 1)
-    }
-    const failures = new Map<number, NetlinkReply>()
-    for (const [sequence, reply] of requests.run(this.#writer, first, first + fields.length - 1))
-      failures.set(sequence - first, reply)
-    return failures
   }
 
   /** Deleting a route that cannot be there shows whether writing is allowed. */
-  #checkRight(): void {
+  async #checkRight(): Promise<void> {
     const { table, protocol } = this.#options
     const address = Uint8Array.of(192, 0, 2, 255)
     const probe = { address, length: 32, type: 0, protocol, table, metric: 0xfffffffe, source: null, hops: [] }
-    const requests = this.#openRequests()
-    const sequence = requests.reserve(1)
-    this.#writer.clear()
-    encodeRoute(probe, 'delete', sequence, this.#writer, true)
-    const reply = requests.run(this.#writer, sequence, sequence).get(sequence)
+    const sequence = this.#numbers.reserve(1)
+    const writer = this.#writers[0]
+    writer.clear()
+    encodeRoute(probe, 'delete', sequence, writer, true)
+    const reply = (await this.#openRequests().run(writer, sequence, sequence)).get(sequence)
     if (reply === undefined || reply.errno === ESRCH) return
     if (reply.errno === EPERM || reply.errno === EACCES) {
       throw new FibError(
@@ -221,10 +238,11 @@ export class NetlinkDriver implements FibDriver, Devices {
     for (let tries = 1; ; tries++) {
       const routes: KernelRoute[] = []
       const requests = this.#openRequests()
-      const sequence = requests.reserve(1)
-      this.#writer.clear()
-      encodeRouteDump(this.#writer, sequence, family, table, protocol)
-      const { reply, interrupted } = await requests.dump(this.#writer, sequence, (reader, header) => {
+      const sequence = this.#numbers.reserve(1)
+      const writer = this.#writers[0]
+      writer.clear()
+      encodeRouteDump(writer, sequence, family, table, protocol)
+      const { reply, interrupted } = await requests.dump(writer, sequence, (reader, header) => {
         if (header.type !== MessageType.NEWROUTE) return
         const message = decodeRoute(reader, header)
         // Without strict checking the kernel gives more than was asked for.
@@ -243,10 +261,11 @@ export class NetlinkDriver implements FibDriver, Devices {
     for (let tries = 1; ; tries++) {
       const links = new Map<number, LinkMessage>()
       const requests = this.#openRequests()
-      const sequence = requests.reserve(1)
-      this.#writer.clear()
-      encodeLinkDump(this.#writer, sequence)
-      const { reply, interrupted } = await requests.dump(this.#writer, sequence, (reader, header) => {
+      const sequence = this.#numbers.reserve(1)
+      const writer = this.#writers[0]
+      writer.clear()
+      encodeLinkDump(writer, sequence)
+      const { reply, interrupted } = await requests.dump(writer, sequence, (reader, header) => {
         if (header.type !== MessageType.NEWLINK) return
         const link = decodeLink(reader, header)
         links.set(link.index, link)
@@ -433,6 +452,12 @@ export class NetlinkDriver implements FibDriver, Devices {
   #trouble(reason: string): void {
     this.#options.log({ event: 'fib-trouble', fields: { reason } })
   }
+}
+
+interface Portion {
+  /** Places in the list of operations. */
+  readonly owners: readonly number[]
+  readonly fields: readonly RouteFields[]
 }
 
 /** IPv6 routes of several hops come and go hop by hop, and an event may carry one of them or all. */

@@ -13,7 +13,7 @@ import type { KernelHop, KernelRoute, PlannedRoute } from './types.js'
 /** The routes that are there, as far as the plan of one prefix needs them. */
 export interface ActualRoutes {
   /** Routes with our protocol in our table, any metric. */
-  ours(prefix: string): readonly KernelRoute[]
+  ours(prefix: string): readonly (KernelRoute | PlannedRoute)[]
   /** A route of another owner in our table with that metric. */
   foreign(prefix: string, metric: number): KernelRoute | undefined
 }
@@ -28,6 +28,7 @@ export interface PrefixPlan {
 export function planPrefix(prefix: string, wanted: PlannedRoute | null, actual: ActualRoutes): PrefixPlan {
   const ours = actual.ours(prefix)
   if (wanted === null) return ours.length === 0 ? NOTHING : { operations: ours.map(remove), conflict: null }
+  if (ours.length === 1 && ours[0] === wanted) return NOTHING
   const foreign = actual.foreign(prefix, wanted.metric)
   let same = 0
   let equal = false
@@ -63,7 +64,8 @@ export function plan(
 }
 
 /** Content only: kind and hops (in any order); protocol and table are the caller's. */
-export function isSameRoute(a: KernelRoute | PlannedRoute, b: PlannedRoute): boolean {
+export function isSameRoute(a: KernelRoute | PlannedRoute, b: KernelRoute | PlannedRoute): boolean {
+  if (a === b) return true
   if (a.kind !== b.kind || a.metric !== b.metric || a.hops.length !== b.hops.length) return false
   return a.hops.every((hop) => b.hops.some((other) => isSameHop(hop, other)))
 }
@@ -72,9 +74,10 @@ export function isSameHop(a: KernelHop, b: KernelHop): boolean {
   return a.gateway === b.gateway && a.device === b.device && a.onlink === b.onlink
 }
 
-function remove(route: KernelRoute): FibOperation {
+function remove(route: KernelRoute | PlannedRoute): FibOperation {
+  if (route.kind === 'unicast' || route.kind === 'blackhole') return { type: 'delete', route: route as PlannedRoute }
   // Only prefix, protocol, table and metric count in a deletion; kinds other than ours can only come from somebody else's hand.
-  return { type: 'delete', route: { ...route, kind: route.kind === 'blackhole' ? 'blackhole' : 'unicast' } }
+  return { type: 'delete', route: { ...route, kind: 'unicast' } }
 }
 
 const NOTHING: PrefixPlan = Object.freeze({ operations: Object.freeze([]), conflict: null })
