@@ -22,6 +22,7 @@ export class FibFeed {
   readonly #own: OwnRoutes
   #accept: readonly Accepted[] = []
   #maxPaths = 1
+  #stopped = false
   /** By family and prefix id: 1 where the FIB has been given a route. */
   readonly #given: Uint8Array[] = [new Uint8Array(0), new Uint8Array(0)]
 
@@ -40,8 +41,13 @@ export class FibFeed {
     this.#maxPaths = config.maxPaths
   }
 
+  /** The daemon stops: that its sessions go is nothing for the kernel. */
+  stop(): void {
+    this.#stopped = true
+  }
+
   change(family: Family, ids: Int32Array, count: number): void {
-    if (this.#fib.driver === 'off') return
+    if (this.#fib.driver === 'off' || this.#stopped) return
     const { prefixes, paths } = this.#rib.tables[family]!
     let given = this.#given[family]!
     if (given.length < prefixes.capacity) {

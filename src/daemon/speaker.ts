@@ -158,6 +158,7 @@ export class Speaker {
     await this.#reloading
     this.#routes.stop()
     this.#own.stop()
+    this.#feed.stop()
     // Before BGP ends: the peers are not to take the silence for a failure.
     await this.#bfd.stop()
     // Who flushes the kernel's routes does not come back to them.
