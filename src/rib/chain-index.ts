@@ -100,10 +100,10 @@ export class ChainIndex {
 }
 
 /**
- * A longer copy: four times the length (memory that nobody has touched yet costs nothing), or more where `atLeast` asks for it.
+ * A longer copy: four times the length (memory that nobody has touched yet costs nothing), or `times` it, or more where `atLeast` asks for it.
  */
-export function grown(array: Int32Array, atLeast: number): Int32Array<ArrayBuffer> {
-  const bigger = new Int32Array(Math.max(array.length * 4, atLeast))
+export function grown(array: Int32Array, atLeast: number, times = 4): Int32Array<ArrayBuffer> {
+  const bigger = new Int32Array(Math.max(array.length * times, atLeast))
   bigger.set(array)
   return bigger
 }

@@ -1,22 +1,27 @@
 /**
- * A hash index for prefixes with the key beside the id: open addressing, linear probing, one cache line for most look-ups.
+ * A hash index for prefixes with the key beside the id: many small tables of open addressing, one for each of 2^14 buckets.
  *
  * A slot is two words: a tag (the IPv4 address itself, or the hash of an IPv6 one) and the id with the prefix length in its low octet; 0 is an empty slot.
- * IPv4 look-ups never touch another array. It replaces chains over the address columns, which cost up to four cache misses a look-up. Of 1 M
- * prefixes in runs of 16, taking in is 1.3 times and finding 3.7 times as fast; of scattered ones 1.0 and 1.3 times (`npm run bench -- prefix`).
+ * The upper bits of a hash choose the bucket, the lower ones the slot. Whoever gives neighbouring prefixes the same upper bits has them in one
+ * small table, which is in the cache while a sorted table of routes comes in. One large table with incremental doubling, which this replaces, cost one or two cache
+ * misses a prefix (bench/README.md, 'What was tried').
  *
- * The table doubles without a pause: after an allocation each insertion moves a few slots of the old half, and look-ups try both meanwhile. A deletion
- * closes its gap; only in the old table, which goes away, it leaves a mark.
- * Ids: 1..2^24-1. Cost: 8 octets a slot at a load of 35 to 70 %.
+ * A table that is full goes into one of twice the size; the old place is kept for another bucket. No growth moves more than one bucket, except that the
+ * memory of all is copied when it doubles.
+ * Ids: 1..2^24-1. Cost: 8 octets a slot at a load of 37 to 75 %, and 128 KiB.
  */
+import { grown } from './chain-index.js'
+
 export class KeyIndex {
-  #slots = new Int32Array(MIN_SLOTS * 2)
-  #mask = MIN_SLOTS - 1
+  /** By bucket: place of its table in units of four slots, and the binary logarithm of its length in slots below; 0 for none. */
+  readonly #tables = new Int32Array(BUCKETS)
+  readonly #counts = new Int32Array(BUCKETS)
+  #slots = new Int32Array(INITIAL_UNITS * UNIT_WORDS)
+  /** Unit 0 is nobody's. */
+  #endUnit = 1
+  /** By logarithm: places of tables that were outgrown. */
+  readonly #free: number[][] = []
   #count = 0
-  #old: Int32Array | null = null
-  #oldMask = 0
-  /** Slots of the old table below this have been moved. */
-  #moved = 0
   readonly #hashOf: (id: number, tag: number, length: number) => number
   readonly #equals: ((id: number) => boolean) | null
 
@@ -35,99 +40,125 @@ export class KeyIndex {
 
   /** Octets of its arrays. */
   get arrayOctets(): number {
-    return this.#slots.byteLength + (this.#old?.byteLength ?? 0)
+    return this.#slots.byteLength + this.#tables.byteLength + this.#counts.byteLength
   }
 
   /** Id of the entry, 0 when there is none. */
   find(hash: number, tag: number, length: number): number {
-    const found = this.#probe(this.#slots, this.#mask, hash, tag, length)
-    if (found !== -1) return this.#slots[found + 1]! >>> LENGTH_BITS
-    if (this.#old === null) return 0
-    const at = this.#probe(this.#old, this.#oldMask, hash, tag, length)
-    return at === -1 || at < this.#moved * 2 ? 0 : this.#old[at + 1]! >>> LENGTH_BITS
+    const at = this.#probe(hash, tag, length)
+    return at === -1 ? 0 : this.#slots[at + 1]! >>> LENGTH_BITS
   }
 
   /** Adds an entry that is not there. */
   add(id: number, hash: number, tag: number, length: number): void {
-    if ((this.#count + 1) * 10 > (this.#mask + 1) * 7) this.#grow()
-    if (this.#old !== null) this.#moveSome(MOVE_SLOTS)
-    this.#place(hash, tag, (id << LENGTH_BITS) | length)
+    const bucket = hash >>> BUCKET_SHIFT
+    const table = this.#tables[bucket]!
+    const count = this.#counts[bucket]!
+    if (table === 0 || (count + 1) * 4 > 3 << (table & LOG_MASK)) this.#grow(bucket)
+    this.#place(this.#tables[bucket]!, hash, tag, (id << LENGTH_BITS) | length)
+    this.#counts[bucket] = count + 1
     this.#count++
   }
 
-  /** Removes an entry that is there. */
+  /** Removes an entry that is there, and moves back what was pushed over it. */
   delete(hash: number, tag: number, length: number): void {
-    this.#count--
-    const at = this.#probe(this.#slots, this.#mask, hash, tag, length)
-    if (at !== -1) {
-      this.#close(at >>> 1)
-      return
-    }
-    this.#old![this.#probe(this.#old!, this.#oldMask, hash, tag, length) + 1] = REMOVED
-  }
-
-  #probe(slots: Int32Array, mask: number, hash: number, tag: number, length: number): number {
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const packed = slots[slot * 2 + 1]!
-      if (packed === 0) return -1
-      if (slots[slot * 2] !== tag || (packed & LENGTH_MASK) !== length || packed === REMOVED) continue
-      if (this.#equals === null || this.#equals(packed >>> LENGTH_BITS)) return slot * 2
-    }
-  }
-
-  #place(hash: number, tag: number, packed: number): void {
     const slots = this.#slots
-    let slot = hash & this.#mask
-    while (slots[slot * 2 + 1] !== 0) slot = (slot + 1) & this.#mask
-    slots[slot * 2] = tag
-    slots[slot * 2 + 1] = packed
-  }
-
-  /** Empties a slot and moves back what was pushed over it. */
-  #close(slot: number): void {
-    const slots = this.#slots
-    let gap = slot
-    for (let next = (gap + 1) & this.#mask; ; next = (next + 1) & this.#mask) {
-      const packed = slots[next * 2 + 1]!
+    const bucket = hash >>> BUCKET_SHIFT
+    const table = this.#tables[bucket]!
+    const base = baseOf(table)
+    const mask = maskOf(table)
+    let gap = (this.#probe(hash, tag, length) - base) >>> 1
+    for (let next = (gap + 1) & mask; ; next = (next + 1) & mask) {
+      const packed = slots[base + next * 2 + 1]!
       if (packed === 0) break
-      const tag = slots[next * 2]!
-      const home = this.#hashOf(packed >>> LENGTH_BITS, tag, packed & LENGTH_MASK) & this.#mask
+      const moved = slots[base + next * 2]!
+      const home = this.#hashOf(packed >>> LENGTH_BITS, moved, packed & LENGTH_MASK) & mask
       // It may move when its home is not between the gap and itself.
-      if (((next - home) & this.#mask) < ((next - gap) & this.#mask)) continue
-      slots[gap * 2] = tag
-      slots[gap * 2 + 1] = packed
+      if (((next - home) & mask) < ((next - gap) & mask)) continue
+      slots[base + gap * 2] = moved
+      slots[base + gap * 2 + 1] = packed
       gap = next
     }
-    slots[gap * 2 + 1] = 0
+    slots[base + gap * 2 + 1] = 0
+    this.#counts[bucket]!--
+    this.#count--
   }
 
-  #grow(): void {
-    if (this.#old !== null) this.#moveSome(this.#oldMask + 1)
-    this.#old = this.#slots
-    this.#oldMask = this.#mask
-    this.#moved = 0
-    this.#mask = this.#mask * 2 + 1
-    this.#slots = new Int32Array((this.#mask + 1) * 2)
-  }
-
-  #moveSome(count: number): void {
-    const old = this.#old!
-    const end = Math.min(this.#oldMask + 1, this.#moved + count)
-    for (let slot = this.#moved; slot < end; slot++) {
-      const packed = old[slot * 2 + 1]!
-      if (packed === 0 || packed === REMOVED) continue
-      const tag = old[slot * 2]!
-      this.#place(this.#hashOf(packed >>> LENGTH_BITS, tag, packed & LENGTH_MASK), tag, packed)
+  /** Where the entry lies, -1 when it is not there. */
+  #probe(hash: number, tag: number, length: number): number {
+    const table = this.#tables[hash >>> BUCKET_SHIFT]!
+    if (table === 0) return -1
+    const slots = this.#slots
+    const base = baseOf(table)
+    const mask = maskOf(table)
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const at = base + slot * 2
+      const packed = slots[at + 1]!
+      if (packed === 0) return -1
+      if (slots[at] !== tag || (packed & LENGTH_MASK) !== length) continue
+      if (this.#equals === null || this.#equals(packed >>> LENGTH_BITS)) return at
     }
-    this.#moved = end
-    if (end > this.#oldMask) this.#old = null
+  }
+
+  #place(table: number, hash: number, tag: number, packed: number): void {
+    const slots = this.#slots
+    const base = baseOf(table)
+    const mask = maskOf(table)
+    let slot = hash & mask
+    while (slots[base + slot * 2 + 1] !== 0) slot = (slot + 1) & mask
+    slots[base + slot * 2] = tag
+    slots[base + slot * 2 + 1] = packed
+  }
+
+  /** Moves a bucket into a table of twice the size. */
+  #grow(bucket: number): void {
+    const old = this.#tables[bucket]!
+    const log = old === 0 ? MIN_LOG : (old & LOG_MASK) + 1
+    const table = this.#allocate(log)
+    this.#tables[bucket] = table
+    if (old === 0) return
+    const slots = this.#slots
+    const base = baseOf(old)
+    for (let at = base; at < base + (2 << (log - 1)); at += 2) {
+      const packed = slots[at + 1]!
+      if (packed === 0) continue
+      slots[at + 1] = 0
+      const tag = slots[at]!
+      this.#place(table, this.#hashOf(packed >>> LENGTH_BITS, tag, packed & LENGTH_MASK), tag, packed)
+    }
+    this.#free[log - 1] ??= []
+    this.#free[log - 1]!.push(old)
+  }
+
+  /** An empty table of 2^log slots. */
+  #allocate(log: number): number {
+    const free = this.#free[log]?.pop()
+    if (free !== undefined) return free
+    const unit = this.#endUnit
+    this.#endUnit += 1 << (log - MIN_LOG)
+    const words = this.#endUnit * UNIT_WORDS
+    if (words > this.#slots.length) this.#slots = grown(this.#slots, words, 2)
+    return (unit << LOG_BITS) | log
   }
 }
 
-const MIN_SLOTS = 1024
+/** First word of a table. */
+function baseOf(table: number): number {
+  return (table >>> LOG_BITS) * UNIT_WORDS
+}
+
+function maskOf(table: number): number {
+  return (1 << (table & LOG_MASK)) - 1
+}
+
+/** Upper bits of the hash. */
+const BUCKET_SHIFT = 18
+const BUCKETS = 1 << (32 - BUCKET_SHIFT)
 const LENGTH_BITS = 8
 const LENGTH_MASK = 0xff
-/** A mark that is no entry: length 255. */
-const REMOVED = 0xff
-/** The old table is gone long before the new one is full. */
-const MOVE_SLOTS = 8
+/** Smallest table: four slots, a unit. */
+const MIN_LOG = 2
+const UNIT_WORDS = 8
+const LOG_BITS = 5
+const LOG_MASK = 31
+const INITIAL_UNITS = 256
