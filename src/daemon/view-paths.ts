@@ -178,8 +178,8 @@ export class PathViews {
 
   #sent(family: Family, prefix: number, group: UpdateGroup, sent: SentRow): PathView {
     const { rib } = this.#context
-    const out = sent.set
-    const octets = group.outSets.octets(out)
+    const octets = group.outSets.octets(sent.set)
+    const nextHop = group.outSets.nextHop(sent.set)
     const { as4 } = group.exporter.options
     const { attributes } = decodePathAttributes(octets, 0, octets.length, { as4, ebgp: false })
     const source = rib.source(sent.source)
@@ -195,7 +195,7 @@ export class PathViews {
       reason: 'announced',
       weight: 0,
       ageSeconds: 0,
-      ...attributesView(out.nextHop.length > 0 ? { ...attributes, nextHop: out.nextHop } : attributes),
+      ...attributesView(nextHop.length > 0 ? { ...attributes, nextHop } : attributes),
     }
   }
 

@@ -11,7 +11,6 @@ import { grown } from '../rib/chain-index.js'
 import type { FamilyTables } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
 import type { Exporter } from './exporter.js'
-import type { OutSet } from './out-set.js'
 
 export class AddPathRows {
   readonly #tables: FamilyTables
@@ -26,7 +25,7 @@ export class AddPathRows {
   #chosen = new Uint8Array(1024)
   /** After select(): the paths to be announced, and with what. */
   readonly paths: number[] = []
-  readonly outs: OutSet[] = []
+  readonly outs: number[] = []
   /** After select(): the paths to be withdrawn. */
   readonly gone: number[] = []
 
@@ -103,7 +102,7 @@ export class AddPathRows {
     const { paths, prefixes } = this.#tables
     const source = this.#source(paths.source[path]!)!
     const out = this.#exporter.outgoing(this.#store.get(paths.effective[path]!), source, prefixes, prefix)
-    if (out === null) return
+    if (out === 0) return
     this.#chosen[path] = 1
     this.paths.push(path)
     this.outs.push(out)

@@ -5,7 +5,7 @@
  * Cost: 8 octets a row, and 4 for each slice of row ids.
  */
 import { grown } from '../rib/chain-index.js'
-import type { OutSet, OutSetTable } from './out-set.js'
+import type { OutSetTable } from './out-set.js'
 import { SLICE_PREFIXES, SLICE_SHIFT } from './prefix-bits.js'
 import type { RowIds } from './row-ids.js'
 
@@ -57,23 +57,23 @@ export class AdjRibOut {
     this.#versions = grown(this.#versions, Math.ceil(this.#set.length / SLICE_PREFIXES) + 1)
   }
 
-  announce(row: number, out: OutSet, source: number): void {
+  announce(row: number, out: number, source: number): void {
     const old = this.#set[row]!
-    out.refs++
+    this.#outSets.retain(out)
     if (old === 0) {
       this.#rows.retain(row)
       this.#count++
     } else {
-      this.#outSets.release(this.#outSets.get(old))
+      this.#outSets.release(old)
     }
-    this.#set[row] = out.id
+    this.#set[row] = out
     this.#source[row] = source
     this.#versions[row >>> SLICE_SHIFT]!++
   }
 
   /** The row is announced no more; the use of its id goes over to the caller. */
   withdraw(row: number): void {
-    this.#outSets.release(this.#outSets.get(this.#set[row]!))
+    this.#outSets.release(this.#set[row]!)
     this.#set[row] = 0
     this.#count--
     this.#versions[row >>> SLICE_SHIFT]!++

@@ -4,7 +4,6 @@
  */
 import type { AdjRibOut } from './adj-rib-out.js'
 import type { Member } from './member.js'
-import type { OutSetTable } from './out-set.js'
 import type { Outgoing } from './outgoing.js'
 import { SLICE_PREFIXES } from './prefix-bits.js'
 import type { RouteServerPaths } from './route-server.js'
@@ -19,15 +18,13 @@ interface CachedSlice {
 
 export class CatchUp {
   readonly #table: AdjRibOut
-  readonly #outSets: OutSetTable
   readonly #packer: UpdatePacker
   readonly #routeServer: RouteServerPaths | null
   readonly #ids = new Int32Array(SLICE_PREFIXES)
   readonly #cache = new Map<number, CachedSlice>()
 
-  constructor(table: AdjRibOut, outSets: OutSetTable, packer: UpdatePacker, routeServer: RouteServerPaths | null) {
+  constructor(table: AdjRibOut, packer: UpdatePacker, routeServer: RouteServerPaths | null) {
     this.#table = table
-    this.#outSets = outSets
     this.#packer = packer
     this.#routeServer = routeServer
   }
@@ -83,12 +80,12 @@ export class CatchUp {
   #packSecond(prefix: number): boolean {
     const second = this.#routeServer?.secondOf(prefix) ?? 0
     if (second === 0) return false
-    this.#packer.announce(prefix, this.#outSets.get(second), this.#routeServer!.secondSourceOf(prefix))
+    this.#packer.announce(prefix, second, this.#routeServer!.secondSourceOf(prefix))
     return true
   }
 
   #pack(row: number): void {
-    this.#packer.announce(row, this.#outSets.get(this.#table.setOf(row)), this.#table.sourceOf(row))
+    this.#packer.announce(row, this.#table.setOf(row), this.#table.sourceOf(row))
   }
 }
 

@@ -1,6 +1,8 @@
 /**
  * What a group sends for a received set: policy, rules and encoding, memoised per (set, source kind, BGP identifier of the source where it becomes
  * ORIGINATOR_ID, what the policy sees of the source where it reads that, verdict). The memo of a set goes when its id is freed.
+ *
+ * Without a policy one source per set is the rule, and its memo lies in columns: 9 octets a set instead of an object of 90.
  */
 import { encodePathAttributes, isEncodable } from '../bgp/attributes/encode.js'
 import { HEADER_OCTETS } from '../bgp/message/message.js'
@@ -11,10 +13,11 @@ import { globalPart } from '../rib/next-hop.js'
 import { mayLeave, otcOf, withOtc } from '../rib/otc.js'
 import { applyEdits } from '../rib/policy.js'
 import type { CompiledPolicy, PolicyVerdict } from '../rib/policy-types.js'
+import { grown } from '../rib/chain-index.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
 import { type RibSource, SourceKind } from '../rib/source.js'
 import { rewriteAsPath } from './as-path-rules.js'
-import { NO_NEXT_HOP, type OutSet, type OutSetTable } from './out-set.js'
+import { NO_NEXT_HOP, type OutSetTable } from './out-set.js'
 import {
   asLastResort,
   communityForbids,
@@ -46,10 +49,10 @@ class Memo {
   /** RFC 9234, u32 as int32; 0 for none. */
   otc = 0
   candidates = 0
-  /** Without a policy, or of verdict 0: null for "not sent", undefined while it is not known. */
-  first: OutSet | null | undefined = undefined
+  /** The out set without a policy, or of verdict 0; 0 for "not sent", undefined while it is not known. */
+  first: number | undefined = undefined
   /** Of the verdicts from 1 on, by id; made when the first of them comes up. */
-  others: (OutSet | null | undefined)[] | undefined = undefined
+  others: (number | undefined)[] | undefined = undefined
   next: Memo | undefined = undefined
 }
 
@@ -59,6 +62,10 @@ export class Exporter {
   readonly #outSets: OutSetTable
   readonly #policy: CompiledPolicy | null
   readonly #memos: (Memo | undefined)[] = []
+  /** By set, of the first source without anything special: its kind, what it has for ORIGINATOR_ID, and the out set, 0 where unknown, -1 for "not sent". */
+  #plainKind = new Uint8Array(0)
+  #plainOriginator = new Int32Array(0)
+  #plainOut = new Int32Array(0)
   /** Attribute sets found too long for a message of this group's peers. */
   tooLong = 0
   /** Called with each of them. */
@@ -71,19 +78,31 @@ export class Exporter {
     this.#policy = options.exportPolicy === 'none' ? null : options.exportPolicy
   }
 
-  /** The out set of a winner, or null when this group does not hear it. Held by the memo: retain it to keep it. */
-  outgoing(set: AttributeSet, source: RibSource, prefixes: PrefixTable, prefix: number): OutSet | null {
-    const { kind } = source.options
-    if (!mayAdvertise(kind, this.options.kind) || this.options.exportPolicy === 'none') return null
+  /** The out set of a winner, or 0 when this group does not hear it. Held by the memo: retain it to keep it. */
+  outgoing(set: AttributeSet, source: RibSource, prefixes: PrefixTable, prefix: number): number {
+    const { kind, role } = source.options
+    if (!mayAdvertise(kind, this.options.kind) || this.options.exportPolicy === 'none') return 0
+    if (this.#policy === null && set.otc === 0 && role === undefined) {
+      const { id } = set
+      const originator = this.#originator(set, source)
+      const known = id < this.#plainOut.length ? this.#plainOut[id]! : 0
+      if (known === 0) return this.#computePlain(set, source, originator)
+      if (this.#plainKind[id] === kind && this.#plainOriginator[id] === originator) return known === -1 ? 0 : known
+    }
     const memo = this.#memoOf(set, source)
     const policy = this.#policy
     if (policy === null) {
-      const known = memo.first
-      return known === undefined ? this.#compute(memo, set, source, null) : known
+      memo.first ??= this.#compute(set, source, null)
+      return memo.first
     }
     const verdict = this.#verdict(policy, memo.candidates, prefixes, prefix)
-    const known = verdict.id === 0 ? memo.first : memo.others?.[verdict.id]
-    return known === undefined ? this.#compute(memo, set, source, verdict) : known
+    if (verdict.id === 0) {
+      memo.first ??= this.#compute(set, source, verdict)
+      return memo.first
+    }
+    memo.others ??= []
+    memo.others[verdict.id] ??= this.#compute(set, source, verdict)
+    return memo.others[verdict.id]!
   }
 
   /** Why a route is or is not sent to this group, in words; for `explain`. Null: it is sent. */
@@ -112,6 +131,9 @@ export class Exporter {
 
   /** The id of a set is about to be reused. */
   forget(setId: number): void {
+    const plain = setId < this.#plainOut.length ? this.#plainOut[setId]! : 0
+    if (plain > 0) this.#outSets.release(plain)
+    if (plain !== 0) this.#plainOut[setId] = 0
     for (let memo = this.#memos[setId]; memo !== undefined; memo = memo.next) this.#drop(memo)
     if (this.#memos[setId] !== undefined) this.#memos[setId] = undefined
   }
@@ -119,18 +141,45 @@ export class Exporter {
   close(): void {
     for (const first of this.#memos) for (let memo = first; memo !== undefined; memo = memo.next) this.#drop(memo)
     this.#memos.length = 0
+    for (const out of this.#plainOut) if (out > 0) this.#outSets.release(out)
+    this.#plainOut = new Int32Array(0)
   }
 
   #drop(memo: Memo): void {
-    if (memo.first != null) this.#outSets.release(memo.first)
-    for (const result of memo.others ?? []) if (result != null) this.#outSets.release(result)
+    if (memo.first) this.#outSets.release(memo.first)
+    for (const result of memo.others ?? []) if (result) this.#outSets.release(result)
   }
 
-  #memoOf(set: AttributeSet, source: RibSource): Memo {
+  /** What becomes ORIGINATOR_ID, u32 as int32; 0 where that does not depend on the source. */
+  #originator(set: AttributeSet, source: RibSource): number {
     const { kind, bgpId } = source.options
     const reflects =
       this.options.kind !== SourceKind.EBGP && (kind === SourceKind.CLIENT || kind === SourceKind.NON_CLIENT)
-    const originator = reflects && !set.hasOriginator ? bgpId : 0
+    return reflects && !set.hasOriginator ? bgpId | 0 : 0
+  }
+
+  #computePlain(set: AttributeSet, source: RibSource, originator: number): number {
+    const { id } = set
+    if (id >= this.#plainOut.length) this.#growPlain(id + 1)
+    const out = this.#compute(set, source, null)
+    this.#plainKind[id] = source.options.kind
+    this.#plainOriginator[id] = originator
+    this.#plainOut[id] = out === 0 ? -1 : out
+    return out
+  }
+
+  #growPlain(atLeast: number): void {
+    const size = Math.max(atLeast, this.#plainOut.length * 2, 64)
+    this.#plainOut = grown(this.#plainOut, size, 1)
+    this.#plainOriginator = grown(this.#plainOriginator, size, 1)
+    const kinds = new Uint8Array(size)
+    kinds.set(this.#plainKind)
+    this.#plainKind = kinds
+  }
+
+  #memoOf(set: AttributeSet, source: RibSource): Memo {
+    const { kind } = source.options
+    const originator = this.#originator(set, source)
     const policyKey = this.#policy?.readsSource === true ? source.policyKey : -1
     const otc = otcOf(set, source.options)
     const first = this.#memos[set.id]
@@ -173,27 +222,20 @@ export class Exporter {
     )
   }
 
-  #compute(memo: Memo, set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | null {
-    let result: OutSet | null = null
-    if (verdict === null || verdict.accept) {
-      const encoded = this.#encode(set, source, verdict)
-      if (typeof encoded !== 'string') {
-        result = encoded
-      } else if (encoded === TOO_LONG) {
-        this.tooLong++
-        this.onTooLong()
-      }
+  /** The out set, retained once for the memo; 0 where the route is not sent. */
+  #compute(set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): number {
+    if (verdict !== null && !verdict.accept) return 0
+    const encoded = this.#encode(set, source, verdict)
+    if (typeof encoded !== 'string') return encoded
+    if (encoded === TOO_LONG) {
+      this.tooLong++
+      this.onTooLong()
     }
-    if (verdict === null || verdict.id === 0) memo.first = result
-    else {
-      memo.others ??= []
-      memo.others[verdict.id] = result
-    }
-    return result
+    return 0
   }
 
   /** The out set, retained once for the caller; or why there is none, in words. */
-  #encode(set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): OutSet | string {
+  #encode(set: AttributeSet, source: RibSource, verdict: PolicyVerdict | null): number | string {
     const { options } = this
     if (this.#forbids(set, source)) return FORBIDDEN
     if (longLivedForbids(set.communityBits, options)) return LONG_LIVED

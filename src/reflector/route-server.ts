@@ -14,7 +14,7 @@ import { type RibSource, SourceKind } from '../rib/source.js'
 import { AdjRibOut } from './adj-rib-out.js'
 import { withOwnAs } from './as-path-rules.js'
 import type { Exporter } from './exporter.js'
-import type { OutSet, OutSetTable } from './out-set.js'
+import type { OutSetTable } from './out-set.js'
 import type { ExportRules, ExportSource } from './reflect.js'
 
 /** §2.2: NEXT_HOP, AS_PATH, MED and communities of all kinds, transitive or not, stay. LOCAL_PREF and what is of a cluster never leave our AS. */
@@ -46,10 +46,10 @@ export class RouteServerPaths {
   readonly #context: RouteServerContext
   readonly #exporter: Exporter
   readonly #seconds: AdjRibOut
-  /** Of the last choose(): what goes to everybody, what goes to `firstSource` instead; null for nothing. */
-  first: OutSet | null = null
+  /** Of the last choose(): what goes to everybody, what goes to `firstSource` instead; 0 for nothing. */
+  first = 0
   firstSource = 0
-  #second: OutSet | null = null
+  #second = 0
   #secondSource = 0
 
   constructor(context: RouteServerContext, exporter: Exporter, outSets: OutSetTable) {
@@ -74,16 +74,16 @@ export class RouteServerPaths {
   choose(prefix: number): void {
     const { tables, store, source: sourceOf } = this.#context
     const { paths, prefixes, decision } = tables
-    this.first = null
-    this.#second = null
+    this.first = 0
+    this.#second = 0
     this.firstSource = 0
     this.#secondSource = 0
     for (const path of decision.ranked(prefix)) {
       const source = sourceOf(paths.source[path]!)!
-      if (this.first !== null && source.index === this.firstSource) continue
+      if (this.first !== 0 && source.index === this.firstSource) continue
       const out = this.#exporter.outgoing(store.get(paths.effective[path]!), source, prefixes, prefix)
-      if (out === null) continue
-      if (this.first !== null) {
+      if (out === 0) continue
+      if (this.first !== 0) {
         this.#second = out
         this.#secondSource = source.index
         return
@@ -99,16 +99,16 @@ export class RouteServerPaths {
     this.#seconds.reserve()
     const known = this.#seconds.setOf(prefix)
     const out = this.#second
-    if (out === null) {
+    if (out === 0) {
       if (known === 0) return false
       this.#seconds.withdraw(prefix)
       // The group's own table holds the id as long as somebody may have to hear of it.
       prefixes.release(prefix)
       return true
     }
-    if (known === out.id && this.#seconds.sourceOf(prefix) === this.#secondSource) return false
+    if (known === out && this.#seconds.sourceOf(prefix) === this.#secondSource) return false
     this.#seconds.announce(prefix, out, this.#secondSource)
-    return known !== out.id
+    return known !== out
   }
 
   /** How many prefixes each source hears although the announced path is its own. */

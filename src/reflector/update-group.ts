@@ -21,7 +21,7 @@ import { AdjRibOut } from './adj-rib-out.js'
 import { CatchUp } from './catch-up.js'
 import { Exporter, type ExporterOptions } from './exporter.js'
 import { Member, type MemberLink } from './member.js'
-import { type OutSet, OutSetTable } from './out-set.js'
+import { OutSetTable } from './out-set.js'
 import { Outgoing } from './outgoing.js'
 import { PrefixBits, SLICE_PREFIXES } from './prefix-bits.js'
 import { PrefixLimbo } from './prefix-limbo.js'
@@ -45,7 +45,8 @@ export interface GroupContext {
 /** An announcement as a member has heard it. */
 export interface SentRow {
   readonly row: number
-  readonly set: OutSet
+  /** Out set. */
+  readonly set: number
   readonly source: number
 }
 
@@ -115,7 +116,7 @@ export class UpdateGroup {
     // With ADD-PATH all paths go out beside each other: none hides another one.
     const transparent = options.routeServerClient && paths === null
     this.#routeServer = transparent ? new RouteServerPaths(context, this.exporter, this.outSets) : null
-    this.#catchUpWith = new CatchUp(this.#table, this.outSets, this.#sidePacker, this.#routeServer)
+    this.#catchUpWith = new CatchUp(this.#table, this.#sidePacker, this.#routeServer)
   }
 
   get family(): Family {
@@ -149,12 +150,11 @@ export class UpdateGroup {
     for (let path = this.#addPath.first(prefix); path !== 0; path = this.#addPath.next(path)) rows.push(path)
     return rows
   }
-  /** The out set that a row is announced with, null where it is not. */
-  sent(row: number): OutSet | null {
-    const id = this.#table.setOf(row)
-    return id === 0 ? null : this.outSets.get(id)
+  /** The out set that a row is announced with, 0 where it is not. */
+  sent(row: number): number {
+    return this.#table.setOf(row)
   }
-  /** Index of the source whose route is announced; meaningful while sent() is not null. */
+  /** Index of the source whose route is announced; meaningful while sent() is not 0. */
   sentSource(row: number): number {
     return this.#table.sourceOf(row)
   }
@@ -169,8 +169,8 @@ export class UpdateGroup {
     const others = rows.filter((row) => this.#table.sourceOf(row) !== member)
     const second = rows.length > others.length ? (this.#routeServer?.secondOf(prefix) ?? 0) : 0
     if (second !== 0)
-      return [{ row: prefix, set: this.outSets.get(second), source: this.#routeServer!.secondSourceOf(prefix) }]
-    return others.map((row) => ({ row, set: this.sent(row)!, source: this.#table.sourceOf(row) }))
+      return [{ row: prefix, set: second, source: this.#routeServer!.secondSourceOf(prefix) }]
+    return others.map((row) => ({ row, set: this.sent(row), source: this.#table.sourceOf(row) }))
   }
 
   /** How many rows a member does not hear because they are its own, by its source. */
@@ -313,17 +313,17 @@ export class UpdateGroup {
       const effective = best === 0 ? 0 : paths.effective[best]!
       const out =
         source === undefined || effective === 0
-          ? null
+          ? 0
           : this.exporter.outgoing(store.get(effective), source, prefixes, prefix)
       const oldId = this.#table.setOf(prefix)
-      if (out === null) {
+      if (out === 0) {
         if (oldId === 0) continue
         this.#withdraw(prefix, follows)
         continue
       }
       const oldSource = this.#table.sourceOf(prefix)
       const sourceIndex = source!.index
-      if (oldId === out.id && oldSource === sourceIndex) continue
+      if (oldId === out && oldSource === sourceIndex) continue
       this.#announce(prefix, oldId, out, sourceIndex, follows)
       if (oldId !== 0 && oldSource !== sourceIndex && follows && this.members.get(sourceIndex)?.state === 'following') {
         const list = targeted.get(sourceIndex)
@@ -343,7 +343,7 @@ export class UpdateGroup {
         const path = addPath.paths[at]!
         const out = addPath.outs[at]!
         const oldId = this.#table.setOf(path)
-        if (oldId !== out.id) this.#announce(path, oldId, out, paths.source[path]!, follows)
+        if (oldId !== out) this.#announce(path, oldId, out, paths.source[path]!, follows)
       }
     }
   }
@@ -354,12 +354,12 @@ export class UpdateGroup {
     const { first: out, firstSource } = both
     const second = both.noteSecond(prefix)
     const oldId = this.#table.setOf(prefix)
-    if (out === null) {
+    if (out === 0) {
       if (oldId !== 0) this.#withdraw(prefix, follows)
       return
     }
     const oldSource = this.#table.sourceOf(prefix)
-    const same = oldId === out.id && oldSource === firstSource
+    const same = oldId === out && oldSource === firstSource
     if (!same) this.#announce(prefix, oldId, out, firstSource, follows)
     if (!second && (same || oldId === 0 || oldSource === firstSource)) return
     const member = this.members.get(firstSource)
@@ -399,7 +399,7 @@ export class UpdateGroup {
     if (this.#behind > 0) this.#markChanged(row, this.#addPath === null ? -1 : this.#table.sourceOf(row))
   }
 
-  #announce(row: number, oldId: number, out: OutSet, source: number, follows: boolean): void {
+  #announce(row: number, oldId: number, out: number, source: number, follows: boolean): void {
     this.#table.announce(row, out, source)
     if (follows) this.#packer.announce(row, out, source)
     if (this.#behind === 0) return
@@ -447,7 +447,7 @@ export class UpdateGroup {
       for (const prefix of prefixes) {
         const second = this.#routeServer?.secondOf(prefix) ?? 0
         if (second === 0) this.#sidePacker.withdraw(prefix)
-        else this.#sidePacker.announce(prefix, this.outSets.get(second), this.#routeServer!.secondSourceOf(prefix))
+        else this.#sidePacker.announce(prefix, second, this.#routeServer!.secondSourceOf(prefix))
       }
       const slabs = this.#sidePacker.take()
       encoded.set(source, slabs.length === 1 ? slabs[0]!.octets : Buffer.concat(slabs.map((slab) => slab.octets)))

@@ -6,7 +6,7 @@ import { HEADER_OCTETS, MessageType } from '../bgp/message/message.js'
 import { Family, familyRow } from '../net/family.js'
 import type { PathTable } from '../rib/path-table.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
-import type { OutSet, OutSetTable } from './out-set.js'
+import type { OutSetTable } from './out-set.js'
 
 /** Whole messages, and whom they are not for. Never written again after the packer has handed it out. */
 export interface PackedSlab {
@@ -38,7 +38,7 @@ export class UpdatePacker {
   #itemRow = new Int32Array(4096)
   #itemNext = new Int32Array(4096)
   #items = 0
-  #bucketSet: OutSet[] = []
+  #bucketSet: number[] = []
   #bucketSource: number[] = []
   #bucketHead: number[] = []
   #bucketTail: number[] = []
@@ -52,7 +52,6 @@ export class UpdatePacker {
   #spoken: number[] = []
   #messages = 0
   #done: PackedSlab[] = []
-  #stamp = ++stamps
 
   constructor(
     family: Family,
@@ -75,7 +74,7 @@ export class UpdatePacker {
     this.#estimate += this.#nlriOctets(row)
   }
 
-  announce(row: number, set: OutSet, source: number): void {
+  announce(row: number, set: number, source: number): void {
     const bucket = this.#bucketFor(set, source)
     if (this.#items === this.#itemRow.length) this.#growItems()
     const item = this.#items++
@@ -117,10 +116,12 @@ export class UpdatePacker {
     return slabs
   }
 
-  #bucketFor(set: OutSet, source: number): number {
-    let first = -1
-    if (set.bucketStamp === this.#stamp) {
-      first = set.bucket
+  #bucketFor(set: number, source: number): number {
+    const outSets = this.#outSets
+    let first = outSets.buckets[set]!
+    // What another batch has left there names another set, or nothing.
+    if (this.#bucketSet[first] !== set) first = -1
+    else {
       for (let bucket = first; bucket !== -1; bucket = this.#bucketOther[bucket]!)
         if (this.#bucketSource[bucket] === source) return bucket
     }
@@ -130,9 +131,8 @@ export class UpdatePacker {
     this.#bucketHead.push(-1)
     this.#bucketTail.push(-1)
     this.#bucketOther.push(first)
-    set.bucket = bucket
-    set.bucketStamp = this.#stamp
-    this.#estimate += ANNOUNCE_OVERHEAD + set.length + set.nextHop.length
+    outSets.buckets[set] = bucket
+    this.#estimate += ANNOUNCE_OVERHEAD + outSets.lengthOf(set) + outSets.nextHopLengthOf(set)
     return bucket
   }
 
@@ -149,8 +149,9 @@ export class UpdatePacker {
     const set = this.#bucketSet[bucket]!
     const source = this.#bucketSource[bucket]!
     // An IPv4 route with an IPv6 next hop goes in MP_REACH_NLRI (RFC 8950 §4); withdrawals of IPv4 stay in their own field, which ends both kinds.
-    const classic = set.nextHop.length === 0
-    const fixed = HEADER_OCTETS + 4 + set.length + (classic ? 0 : 9 + set.nextHop.length)
+    const nextHopLength = this.#outSets.nextHopLengthOf(set)
+    const classic = nextHopLength === 0
+    const fixed = HEADER_OCTETS + 4 + this.#outSets.lengthOf(set) + (classic ? 0 : 9 + nextHopLength)
     let item = this.#bucketHead[bucket]!
     while (item !== -1) {
       this.#reserve(Math.min(this.#limit, fixed + this.#chainOctets(item, this.#limit - fixed)))
@@ -169,14 +170,15 @@ export class UpdatePacker {
     return Math.min(octets, limit)
   }
 
-  #writeIpv4(set: OutSet, first: number): number {
+  #writeIpv4(set: number, first: number): number {
     const start = this.#at
     const slab = this.#slab
     let at = writeHeader(slab, start)
     slab[at++] = 0
     slab[at++] = 0
-    slab[at++] = set.length >>> 8
-    slab[at++] = set.length
+    const length = this.#outSets.lengthOf(set)
+    slab[at++] = length >>> 8
+    slab[at++] = length
     at = this.#outSets.write(set, slab, at)
     const item = this.#writeNlri(first, start, at)
     finishHeader(slab, start, this.#at)
@@ -184,7 +186,7 @@ export class UpdatePacker {
   }
 
   /** MP_REACH_NLRI first (RFC 7606 §5.1), then the other attributes; its length is known only after the NLRI, so they are written behind. */
-  #writeMpReach(set: OutSet, first: number): number {
+  #writeMpReach(set: number, first: number): number {
     const start = this.#at
     const slab = this.#slab
     let at = writeHeader(slab, start)
@@ -199,11 +201,10 @@ export class UpdatePacker {
     slab[at++] = this.#afi >>> 8
     slab[at++] = this.#afi
     slab[at++] = this.#safi
-    slab[at++] = set.nextHop.length
-    slab.set(set.nextHop, at)
-    at += set.nextHop.length
+    slab[at++] = this.#outSets.nextHopLengthOf(set)
+    at = this.#outSets.writeNextHop(set, slab, at)
     slab[at++] = 0
-    const item = this.#writeNlri(first, start, at, set.length)
+    const item = this.#writeNlri(first, start, at, this.#outSets.lengthOf(set))
     writeU16(slab, lengthAt, this.#at - lengthAt - 2)
     this.#at = this.#outSets.write(set, slab, this.#at)
     writeU16(slab, attributesLengthAt, this.#at - attributesLengthAt - 2)
@@ -330,7 +331,6 @@ export class UpdatePacker {
     this.#bucketOther = []
     this.#estimate = 0
     this.#done = []
-    this.#stamp = ++stamps
   }
 }
 
@@ -365,5 +365,3 @@ const SLAB_OCTETS = 65536
 /** Header, two length fields, and the larger of the MP attributes' headers. */
 const WITHDRAW_OVERHEAD = HEADER_OCTETS + 4 + 7
 const ANNOUNCE_OVERHEAD = HEADER_OCTETS + 4 + 9
-/** Stamps are unique over all packers, since out sets of a group are seen by its batch packer and its catch-up packer. */
-let stamps = 0

@@ -1,5 +1,5 @@
 /**
- * Storage for many short byte strings (attribute blocks) outside of the JavaScript heap, in classes of 16 octets. An address is a plain number. It replaces a
+ * Storage for many short byte strings (attribute blocks) outside of the JavaScript heap, in classes of 16 octets. An address is an int32. It replaces a
  * Uint8Array per string, which costs about 100 octets of heap each.
  *
  * Each class has chunks of its own, which are given back when their last string goes: a peer that walks through all lengths leaves no more behind than a
@@ -36,18 +36,18 @@ export class ByteArena {
     const chunk = this.#chunks[number]!
     const at = chunk.take()
     if (chunk.isFull) roomy.pop()
-    return number * ADDRESS_STEP + at * size
+    return (number << CHUNK_SHIFT) | (at * slots)
   }
 
   free(address: number, length: number): void {
     const slots = slotsOf(length)
     const size = slots << SLOT_SHIFT
     this.#allocated -= size
-    const number = Math.floor(address / ADDRESS_STEP)
+    const number = address >>> CHUNK_SHIFT
     const chunk = this.#chunks[number]!
     const roomy = this.#roomy[slots]!
     if (chunk.isFull) roomy.push(number)
-    chunk.give((address % ADDRESS_STEP) / size)
+    chunk.give((address & SLOT_MASK) / slots)
     // One chunk of a class stays, so that a single string that comes and goes costs nothing.
     if (chunk.used > 0 || roomy.length === 1) return
     roomy.splice(roomy.indexOf(number), 1)
@@ -58,11 +58,11 @@ export class ByteArena {
 
   /** The chunk that holds an address; the octets lie at offsetOf(address). */
   chunkOf(address: number): Uint8Array {
-    return this.#chunks[Math.floor(address / ADDRESS_STEP)]!.octets
+    return this.#chunks[address >>> CHUNK_SHIFT]!.octets
   }
 
   offsetOf(address: number): number {
-    return address % ADDRESS_STEP
+    return (address & SLOT_MASK) << SLOT_SHIFT
   }
 
   /** A view, valid until the address is freed. */
@@ -74,6 +74,7 @@ export class ByteArena {
   #addChunk(size: number): number {
     const chunk = new Chunk(size)
     const number = this.#freeChunks.pop() ?? this.#chunks.length
+    if (number > SLOT_MASK) throw new RangeError('ByteArena: more than 65,536 chunks')
     this.#chunks[number] = chunk
     this.#reserved += chunk.octets.length
     return number
@@ -119,5 +120,6 @@ const SLOT_OCTETS = 1 << SLOT_SHIFT
 const CHUNK_OCTETS = 1 << 16
 /** Longest string. */
 const MAX_OCTETS = 1 << 20
-/** Addresses of one chunk. */
-const ADDRESS_STEP = MAX_OCTETS
+/** An address is the number of the chunk and a slot within it: 65,536 chunks, 4 GiB or more. */
+const CHUNK_SHIFT = 16
+const SLOT_MASK = 0xffff

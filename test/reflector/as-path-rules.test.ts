@@ -68,7 +68,7 @@ t.test('what goes out through a group', async (t) => {
       world.group().family === 0 && [...world.reflector.groups()].find(({ members }) => members.has(to.source.index))
     t.ok(sent)
     if (!sent) return
-    const set = sent.sent(1)!
+    const set = sent.sent(1)
     const path = Buffer.from(sent.outSets.octets(set)).toString('hex')
     t.ok(
       path.includes(Buffer.from(sequence(...expected.split(' ').map(Number))).toString('hex')),

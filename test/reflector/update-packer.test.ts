@@ -4,7 +4,7 @@ import t from 'tap'
 import { splitUpdate } from '../../src/bgp/message/update.js'
 import { UpdateParts } from '../../src/bgp/message/update-parts.js'
 import { Family } from '../../src/net/family.js'
-import { NO_NEXT_HOP, type OutSet, OutSetTable } from '../../src/reflector/out-set.js'
+import { NO_NEXT_HOP, OutSetTable } from '../../src/reflector/out-set.js'
 import { endOfRibMessage, type PackedSlab, UpdatePacker } from '../../src/reflector/update-packer.js'
 import { PathTable } from '../../src/rib/path-table.js'
 import { PrefixTable } from '../../src/rib/prefix-table.js'
@@ -84,7 +84,7 @@ function given(family: Family, limit: number, addPath = false) {
       : prefixes.intern(length < 32 ? word & (-1 << (32 - length)) : word, 0, 0, 0, length)
   }
   /** One optional transitive attribute of `size` octets of value. */
-  const set = (number: number, size: number): OutSet => {
+  const set = (number: number, size: number): number => {
     const value = new Uint8Array(size).fill(number)
     const octets = Uint8Array.from([0xd0, 99, size >> 8, size & 255, ...value])
     const nextHop =
@@ -135,7 +135,7 @@ function whatWasPutIn(family: Family, limit: number, addPath: boolean): void {
             expected.set(hexOf(id), {
               prefix: hexOf(id),
               attributes,
-              nextHop: Buffer.from(out.nextHop).toString('hex'),
+              nextHop: Buffer.from(outSets.nextHop(out)).toString('hex'),
               source: one.source,
             })
           }
