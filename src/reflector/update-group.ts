@@ -168,8 +168,7 @@ export class UpdateGroup {
     const rows = this.sentRows(prefix)
     const others = rows.filter((row) => this.#table.sourceOf(row) !== member)
     const second = rows.length > others.length ? (this.#routeServer?.secondOf(prefix) ?? 0) : 0
-    if (second !== 0)
-      return [{ row: prefix, set: second, source: this.#routeServer!.secondSourceOf(prefix) }]
+    if (second !== 0) return [{ row: prefix, set: second, source: this.#routeServer!.secondSourceOf(prefix) }]
     return others.map((row) => ({ row, set: this.sent(row), source: this.#table.sourceOf(row) }))
   }
 
