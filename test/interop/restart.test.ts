@@ -18,7 +18,9 @@ const [BLOCK_A, BLOCK_B] = ['10.244.11.0/26', '10.244.12.0/26']
 const [POD_A, POD_B] = ['10.244.11.10', '10.244.12.10']
 /** Announced by node b; one of them goes while node a is down, and one comes. */
 const [LEAVES, COMES, LATER] = ['10.244.21.0/26', '10.244.22.0/26', '10.244.23.0/26']
+/** Node a by netlink where there are the system calls for it, node b through the program `ip`. */
 const FIB = { driver: 'auto', accept: ['10.244.0.0/16'] }
+const FIB_B = { ...FIB, driver: 'iproute2' }
 
 if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils-ping'], root: true })) {
   t.test(
@@ -33,16 +35,16 @@ if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils
         graceful: { restartSeconds: 60, longLivedSeconds: 0 },
         client,
       })
-      const node = (host: Host, ...prefixes: string[]): Nodebgp =>
+      const node = (host: Host, fib: object, ...prefixes: string[]): Nodebgp =>
         segment.add(
           new Nodebgp(
             { host, asn: ASN, kernel: true, routes: prefixes.map((prefix) => ({ prefix })), peers: [peer(hostR)] },
-            { fib: FIB },
+            { fib },
           ),
         )
       const rr = segment.add(new Nodebgp({ host: hostR, asn: ASN, peers: [peer(hostA, true), peer(hostB, true)] }))
-      const a = node(hostA, BLOCK_A)
-      const b = node(hostB, BLOCK_B, LEAVES)
+      const a = node(hostA, FIB, BLOCK_A)
+      const b = node(hostB, FIB_B, BLOCK_B, LEAVES)
       const [podA, podB] = [segment.pod(hostA, POD_A), segment.pod(hostB, POD_B)]
       await Promise.all([rr.start(), a.start(), b.start()])
       await settled(a, BLOCK_A, BLOCK_B, LEAVES)
@@ -62,6 +64,15 @@ if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils
       await a.start()
       await settled(a, BLOCK_A, BLOCK_B, LEAVES)
       t.equal(ours(hostA), before, 'and are taken over as they are')
+      const beforeB = ours(hostB)
+      for (const end of [() => b.kill(), () => b.stop()]) {
+        await end()
+        t.equal(ours(hostB), beforeB, 'the same through the program ip')
+        await goOn()
+        await b.start()
+        await settled(b, BLOCK_A, BLOCK_B, LEAVES)
+        t.equal(ours(hostB), beforeB)
+      }
 
       // SIGTERM, and another version started: the world has changed meanwhile, and somebody left a route under our number.
       await a.stop()
@@ -153,7 +164,16 @@ if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils
         t.equal(ours(hostA), '')
         t.match(hostA.ns.ip(`route show ${POD_A}`), /cali0/, 'what is not ours stays')
         await t.rejects(a.get('/readyz'), /flushed by command/)
+        // Somebody else takes the place meanwhile: reported, respected, and ours again when he goes.
+        hostA.ns.ip(`route add blackhole ${LATER} proto static`)
         t.match(await a.command('fib', 'restore'), /written again/)
+        await until(
+          'the conflict',
+          () => a.command('explain', LATER),
+          (text) => /conflict.*static \(4\).*blackhole/.test(text),
+        )
+        t.match(await a.command('show', 'fib'), /10\.244\.23\.0\/26 +conflict .*static \(4\)/)
+        hostA.ns.ip(`route del blackhole ${LATER} proto static`)
         await settled(a, BLOCK_A, '10.244.11.64/26', BLOCK_B, COMES, LATER)
         await t.rejects(a.command('fib', 'restore'), /not flushed/)
       })
