@@ -2,7 +2,7 @@
 import { decodePathAttributes } from '../src/bgp/attributes/decode.js'
 import type { PolicyConfig } from '../src/config/types.js'
 import { ActualTable } from '../src/fib/actual.js'
-import { plan } from '../src/fib/plan.js'
+import { type OurRoute, plan } from '../src/fib/plan.js'
 import type { KernelRoute, PlannedRoute } from '../src/fib/types.js'
 import { formatIpv4 } from '../src/net/address.js'
 import { Family } from '../src/net/family.js'
@@ -78,8 +78,13 @@ const fibPlan: Bench = {
       twin: false,
       prepare: () => {
         const wanted = new Map(routes().map((route) => [route.prefix, route]))
-        const actual = new ActualTable(TABLE, PROTOCOL)
-        for (const route of kernelRoutes()) actual.add(route)
+        const ours = new Map<string, readonly OurRoute[]>(kernelRoutes().map((route) => [route.prefix, [route]]))
+        const foreign = new ActualTable(TABLE)
+        const actual = {
+          ours: (prefix: string) => ours.get(prefix) ?? [],
+          ourPrefixes: () => ours.keys(),
+          foreign: (prefix: string, metric: number) => foreign.foreign(prefix, metric),
+        }
         const expected = simplePlan(routes(), kernelRoutes())
         return () => {
           if (plan(wanted, actual).operations.length !== expected) throw new Error('the plans differ')

@@ -1,18 +1,13 @@
 /**
- * The picture of the kernel's tables: our routes by prefix, foreign routes by prefix and by longest match. Filled by a dump, kept up to date
- * with the operations that succeeded and with what the kernel tells of others.
+ * The picture of what others have in the kernel's tables: by prefix, and by longest match. Filled by a dump, kept up to date with what the kernel tells.
  */
 
 import type { Family } from '../net/family.js'
 import { maskHostBits, parsePrefix } from '../net/prefix.js'
-import type { FibChange, FibOperation } from './driver.js'
-import { type ActualRoutes, isSameRoute } from './plan.js'
-import type { KernelRoute, PlannedRoute } from './types.js'
+import type { KernelRoute } from './types.js'
 
-export class ActualTable implements ActualRoutes {
+export class ActualTable {
   readonly #table: number
-  readonly #protocol: number
-  #ours = new Map<string, readonly OurRoute[]>()
   /** By what makes them what they are. */
   readonly #foreign = new Map<string, KernelRoute>()
   readonly #foreignByPrefix = new Map<string, readonly KernelRoute[]>()
@@ -26,56 +21,31 @@ export class ActualTable implements ActualRoutes {
   /** Devices with the IPv6 link-local subnet, and how many routes say so. */
   readonly #linkLocalDevices = new Map<string, number>()
 
-  constructor(table: number, protocol: number) {
+  /** `table` is the one that we write to. */
+  constructor(table: number) {
     this.#table = table
-    this.#protocol = protocol
   }
 
-  /** Takes one route of a dump. */
-  add(route: KernelRoute): void {
-    if (route.protocol !== this.#protocol) this.#addForeign(route)
-    // Routes of ours in another table (an earlier configuration) are nobody's next hop and not ours to clean up.
-    else if (route.table === this.#table) this.#addOurs(route)
+  /** Takes a route of a dump, or one that came. False where it is known. */
+  add(route: KernelRoute): boolean {
+    const key = signature(route)
+    if (this.#foreign.has(key)) return false
+    this.#foreign.set(key, route)
+    this.#foreignList = null
+    this.#foreignByPrefix.set(route.prefix, [...(this.#foreignByPrefix.get(route.prefix) ?? []), route])
+    this.#index(route)
+    return true
   }
 
-  /** Takes a dump of our routes in place of those known. */
-  replaceOurs(routes: readonly KernelRoute[]): void {
-    this.#ours = new Map()
-    for (const route of routes) this.#addOurs(route)
+  /** Takes out a route that went. False where it is not known. */
+  remove(route: KernelRoute): boolean {
+    return this.#remove(signature(route))
   }
 
-  /** Takes what the kernel tells; says whether our routes or foreign ones are others now. */
-  change({ type, replaces, route }: FibChange): { readonly ours: boolean; readonly foreign: boolean } {
-    const isOurs = route.protocol === this.#protocol
-    if (isOurs && route.table !== this.#table) return { ours: false, foreign: false }
-    if (type === 'gone') {
-      return isOurs
-        ? { ours: this.#removeOurs(route), foreign: false }
-        : { ours: false, foreign: this.#removeForeign(signature(route)) }
-    }
-    let ours = isOurs
-    let foreign = !isOurs
-    if (replaces) {
-      // One of the same prefix and metric had to give way.
-      if (route.table === this.#table && this.#removeMetric(route.prefix, route.metric)) ours = true
-      else {
-        const before = this.#foreignByPrefix
-          .get(route.prefix)
-          ?.find((one) => one.table === route.table && one.metric === route.metric)
-        if (before !== undefined) foreign = this.#removeForeign(signature(before)) || foreign
-      }
-    }
-    if (!isOurs) this.#addForeign(route)
-    else if (!this.ours(route.prefix).some((one) => isSameRoute(one, route))) this.#addOurs(route)
-    return { ours, foreign }
-  }
-
-  ours(prefix: string): readonly OurRoute[] {
-    return this.#ours.get(prefix) ?? NONE
-  }
-
-  ourPrefixes(): Iterable<string> {
-    return this.#ours.keys()
+  /** Takes out the first route that had to give way to `route`. False where there is none. */
+  removeReplaced({ prefix, metric, table }: KernelRoute): boolean {
+    const before = this.#foreignByPrefix.get(prefix)?.find((one) => one.table === table && one.metric === metric)
+    return before !== undefined && this.#remove(signature(before))
   }
 
   foreign(prefix: string, metric: number): KernelRoute | undefined {
@@ -115,50 +85,7 @@ export class ActualTable implements ActualRoutes {
     return this.#linkLocalDevices.has(device)
   }
 
-  /** An operation succeeded: what is there now. */
-  applied({ type, route }: FibOperation): void {
-    const known = this.#ours.get(route.prefix)
-    // Nearly always there is one route of a prefix.
-    if (known === undefined || (known.length === 1 && known[0]!.metric === route.metric)) {
-      if (type !== 'delete') this.#ours.set(route.prefix, [route])
-      else if (known !== undefined) this.#ours.delete(route.prefix)
-      return
-    }
-    this.#removeMetric(route.prefix, route.metric)
-    if (type !== 'delete') this.#addOurs(route)
-  }
-
-  #addOurs(route: OurRoute): void {
-    const known = this.#ours.get(route.prefix)
-    this.#ours.set(route.prefix, known === undefined ? [route] : [...known, route])
-  }
-
-  #removeMetric(prefix: string, metric: number): boolean {
-    return this.#keepOurs(prefix, (one) => one.metric !== metric)
-  }
-
-  #removeOurs(route: KernelRoute): boolean {
-    return this.#keepOurs(route.prefix, (one) => !isSameRoute(one, route))
-  }
-
-  #keepOurs(prefix: string, keep: (route: OurRoute) => boolean): boolean {
-    const known = this.ours(prefix)
-    const rest = known.filter(keep)
-    if (rest.length === 0) this.#ours.delete(prefix)
-    else this.#ours.set(prefix, rest)
-    return rest.length < known.length
-  }
-
-  #addForeign(route: KernelRoute): void {
-    const key = signature(route)
-    if (this.#foreign.has(key)) return
-    this.#foreign.set(key, route)
-    this.#foreignList = null
-    this.#foreignByPrefix.set(route.prefix, [...(this.#foreignByPrefix.get(route.prefix) ?? []), route])
-    this.#index(route)
-  }
-
-  #removeForeign(key: string): boolean {
+  #remove(key: string): boolean {
     const route = this.#foreign.get(key)
     if (route === undefined) return false
     this.#foreign.delete(key)
@@ -208,9 +135,6 @@ export class ActualTable implements ActualRoutes {
   }
 }
 
-/** As it was read, or as we wrote it: then protocol and table are ours. */
-export type OurRoute = KernelRoute | PlannedRoute
-
 function isMatched(route: KernelRoute): boolean {
   return route.kind !== 'broadcast' && route.kind !== 'other'
 }
@@ -228,5 +152,3 @@ function signature(route: KernelRoute): string {
   const hops = route.hops.map((hop) => `${hop.gateway}%${hop.device}${hop.onlink ? '!' : ''}`).join(',')
   return `${route.table} ${route.prefix} ${route.metric} ${route.protocol} ${route.kind} ${hops}`
 }
-
-const NONE: readonly OurRoute[] = Object.freeze([])

@@ -10,10 +10,13 @@
 import type { FibOperation } from './driver.js'
 import type { KernelHop, KernelRoute, PlannedRoute } from './types.js'
 
+/** A route of ours as it was read, or as we wrote it: then protocol and table are ours. */
+export type OurRoute = KernelRoute | PlannedRoute
+
 /** The routes that are there, as far as the plan of one prefix needs them. */
 export interface ActualRoutes {
   /** Routes with our protocol in our table, any metric. */
-  ours(prefix: string): readonly (KernelRoute | PlannedRoute)[]
+  ours(prefix: string): readonly OurRoute[]
   /** A route of another owner in our table with that metric. */
   foreign(prefix: string, metric: number): KernelRoute | undefined
 }
@@ -26,10 +29,18 @@ export interface PrefixPlan {
 
 /** `wanted` null: no route of ours is to be there. */
 export function planPrefix(prefix: string, wanted: PlannedRoute | null, actual: ActualRoutes): PrefixPlan {
-  const ours = actual.ours(prefix)
+  return planRoutes(actual.ours(prefix), wanted, actual)
+}
+
+/** The same, where our routes of the prefix are at hand. */
+export function planRoutes(
+  ours: readonly OurRoute[],
+  wanted: PlannedRoute | null,
+  actual: Pick<ActualRoutes, 'foreign'>,
+): PrefixPlan {
   if (wanted === null) return ours.length === 0 ? NOTHING : { operations: ours.map(remove), conflict: null }
   if (ours.length === 1 && ours[0] === wanted) return NOTHING
-  const foreign = actual.foreign(prefix, wanted.metric)
+  const foreign = actual.foreign(wanted.prefix, wanted.metric)
   let same = 0
   let equal = false
   for (const route of ours) {
@@ -63,8 +74,17 @@ export function plan(
   return { operations, conflicts }
 }
 
+/** Our routes of a prefix after an operation that succeeded. */
+export function applyTo(ours: readonly OurRoute[], { type, route }: FibOperation): readonly OurRoute[] {
+  // Nearly always there is one route of a prefix, or none.
+  if (ours.length === 0 || (ours.length === 1 && ours[0]!.metric === route.metric))
+    return type === 'delete' ? NO_ROUTES : [route]
+  const rest = ours.filter((one) => one.metric !== route.metric)
+  return type === 'delete' ? rest : [...rest, route]
+}
+
 /** Content only: kind and hops (in any order); protocol and table are the caller's. */
-export function isSameRoute(a: KernelRoute | PlannedRoute, b: KernelRoute | PlannedRoute): boolean {
+export function isSameRoute(a: OurRoute, b: OurRoute): boolean {
   if (a === b) return true
   if (a.kind !== b.kind || a.metric !== b.metric || a.hops.length !== b.hops.length) return false
   return a.hops.every((hop) => b.hops.some((other) => isSameHop(hop, other)))
@@ -74,10 +94,11 @@ export function isSameHop(a: KernelHop, b: KernelHop): boolean {
   return a.gateway === b.gateway && a.device === b.device && a.onlink === b.onlink
 }
 
-function remove(route: KernelRoute | PlannedRoute): FibOperation {
+function remove(route: OurRoute): FibOperation {
   if (route.kind === 'unicast' || route.kind === 'blackhole') return { type: 'delete', route: route as PlannedRoute }
   // Only prefix, protocol, table and metric count in a deletion; kinds other than ours can only come from somebody else's hand.
   return { type: 'delete', route: { ...route, kind: 'unicast' } }
 }
 
+export const NO_ROUTES: readonly OurRoute[] = Object.freeze([])
 const NOTHING: PrefixPlan = Object.freeze({ operations: Object.freeze([]), conflict: null })

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { ActualTable } from '../../src/fib/actual.js'
+import type { FibOperation } from '../../src/fib/driver.js'
 import { MemoryTable } from '../../src/fib/memory.js'
-import { plan, planPrefix } from '../../src/fib/plan.js'
+import { type ActualRoutes, applyTo, type OurRoute, plan, planPrefix } from '../../src/fib/plan.js'
 import type { KernelRoute, PlannedRoute } from '../../src/fib/types.js'
 
 const TABLE = 254
@@ -21,8 +22,35 @@ function inKernel(over: Partial<KernelRoute> = {}): KernelRoute {
   return { ...route(), protocol: OURS, table: TABLE, ...over }
 }
 
-function tableOf(...routes: readonly KernelRoute[]): ActualTable {
-  const actual = new ActualTable(TABLE, OURS)
+/** Ours and others', as the engine has them. */
+class Table implements ActualRoutes {
+  readonly #foreign = new ActualTable(TABLE)
+  readonly #ours = new Map<string, readonly OurRoute[]>()
+
+  add(one: KernelRoute): void {
+    if (one.protocol !== OURS) this.#foreign.add(one)
+    else if (one.table === TABLE) this.#ours.set(one.prefix, [...this.ours(one.prefix), one])
+  }
+
+  ours(prefix: string): readonly OurRoute[] {
+    return this.#ours.get(prefix) ?? []
+  }
+
+  ourPrefixes(): Iterable<string> {
+    return [...this.#ours.keys()].filter((prefix) => this.ours(prefix).length > 0)
+  }
+
+  foreign(prefix: string, metric: number): KernelRoute | undefined {
+    return this.#foreign.foreign(prefix, metric)
+  }
+
+  applied(operation: FibOperation): void {
+    this.#ours.set(operation.route.prefix, applyTo(this.ours(operation.route.prefix), operation))
+  }
+}
+
+function tableOf(...routes: readonly KernelRoute[]): Table {
+  const actual = new Table()
   for (const one of routes) actual.add(one)
   return actual
 }
