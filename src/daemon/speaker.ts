@@ -68,7 +68,11 @@ export class Speaker {
     this.#reflector = new Reflector(this.#rib, seed)
     this.#own = new OwnRoutes(this.#rib, () => this.#engine.schedule())
     this.#fib = createFib(
-      { ...config.fib, nodeAddresses: [...ownAddresses()].filter((address) => !address.includes('%')) },
+      {
+        ...config.fib,
+        file: config.file,
+        nodeAddresses: [...ownAddresses()].filter((address) => !address.includes('%')),
+      },
       { log: (fact) => log.write(fact.event, fact.fields as never) },
     )
     this.#feed = new FibFeed(this.#rib, this.#fib, this.#own)

@@ -36,6 +36,8 @@ export interface EngineOptions {
   /** Looks after the tunnel device; called at the start (may reject with a FibError) and with every dump (never rejects). */
   readonly tunnel: ((first: boolean, rules: HopRules) => Promise<void>) | null
   readonly log: (fact: FibFact) => void
+  /** Taken before anything is read; rejects with a FibError where somebody else has it. Resolves with what gives it back. */
+  readonly lock?: () => Promise<() => Promise<void>>
   /** Pause where the driver loses changes twice in a row; 500. */
   readonly lostDelayMs?: number
 }
@@ -58,6 +60,7 @@ export class FibEngine implements Fib {
   readonly #resolved = new Map<string, Resolution>()
   readonly #listeners: (() => void)[] = []
   #waiters: { readonly upTo: number; readonly resolve: () => void }[] = []
+  #unlock: (() => Promise<void>) | null = null
   #phase: 'new' | 'running' | 'stopped' = 'new'
   #loop: Promise<void> | null = null
   /** What has to be looked at before anything else is written. */
@@ -90,6 +93,16 @@ export class FibEngine implements Fib {
   }
 
   async start(): Promise<void> {
+    this.#unlock = (await this.#options.lock?.()) ?? null
+    try {
+      await this.#open()
+    } catch (error) {
+      await this.#unlock?.()
+      throw error
+    }
+  }
+
+  async #open(): Promise<void> {
     await this.#options.driver.open((trigger) => this.#onTrigger(trigger))
     try {
       await this.#options.tunnel?.(true, this.#rules)
@@ -214,7 +227,10 @@ export class FibEngine implements Fib {
     if (this.#foreignTimer !== null) clearTimeout(this.#foreignTimer)
     this.#foreignTimer = null
     await this.#loop
-    if (wasRunning) await this.#options.driver.close()
+    if (wasRunning) {
+      await this.#options.driver.close()
+      await this.#unlock?.()
+    }
     for (const waiter of this.#waiters.splice(0)) waiter.resolve()
   }
 

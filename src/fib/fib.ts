@@ -7,6 +7,7 @@ import type { FibConfig } from '../config/types.js'
 import type { FibDriver, FibFact, FibOutcome } from './driver.js'
 import { FibEngine } from './engine.js'
 import { Iproute2Driver } from './iproute2.js'
+import { takeLock } from './lock.js'
 import { MemoryDriver, MemoryTable } from './memory.js'
 import { NetlinkDriver } from './netlink.js'
 import { FD_VARIABLE, findNetlink } from './netlink-socket.js'
@@ -21,6 +22,8 @@ export interface FibOptions extends Omit<FibConfig, 'sweepAfterMs'> {
   readonly netns?: string
   /** The table of the memory driver, to share or to look into. */
   readonly memory?: MemoryTable
+  /** The configuration file, for a second daemon that finds the table taken. */
+  readonly file?: string
   /** How the netlink driver waits for events, for tests. */
   readonly netlinkWait?: 'handle' | 'poll'
   /** Time between full comparisons with the kernel, 45 s by default. */
@@ -65,6 +68,7 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
   return new FibEngine({
     name,
     why,
+    lock: () => takeLock({ table, protocol, netns, file: config.file ?? '' }),
     driver,
     table,
     protocol,
