@@ -14,6 +14,7 @@ import { Listeners } from './listener.js'
 import { type LocalState, PLAIN_STATE } from './local-offer.js'
 import { sessionKeysChanged } from './neighbor-keys.js'
 import { refuse, shutdownData } from './outgoing.js'
+import { OwnOpens } from './own-open.js'
 import { Peer, type PeerContext } from './peer.js'
 import { PeerRanges } from './peer-ranges.js'
 import { RateLimit } from './rate-limit.js'
@@ -93,7 +94,7 @@ export class PeerManager {
       clock: this.#clock,
       random: options.random ?? Math.random,
       dial: options.dial ?? tcpDial(this.#open),
-      local: options.local ?? PLAIN_STATE,
+      ownOpens: new OwnOpens(options.routerId, options.local ?? PLAIN_STATE),
       events: options.events,
       log: options.log,
       dynamicGone: (peer) => this.#dynamicGone(peer),
@@ -251,7 +252,7 @@ export class PeerManager {
     }
     this.#ofRange.set(range.name, known + 1)
     const config = { ...range, name: `${range.name}-${address}`, address, range: null, passive: true }
-    const peer = new Peer(this.#ids.take(), config, range.name, penalty ?? new Backoff(), this.#context)
+    const peer = new Peer(this.#ids.take(), config, range, penalty ?? new Backoff(), this.#context)
     this.#byAddress.set(address, peer)
     this.#options.events.dynamicPeer(peer, true)
     peer.start()
@@ -298,7 +299,7 @@ export class PeerManager {
         const text = keys.length > 0 ? changed : 'administratively down (shutdown)'
         this.#removePeer(peer, new NotificationError(6, keys.length > 0 ? 6 : 2, text))
       } else if (dynamic) {
-        peer.configure({ ...after, name: peer.name, address: peer.address, range: null, passive: true })
+        peer.configure({ ...after, name: peer.name, address: peer.address, range: null, passive: true }, after)
       } else if (keys.includes('address')) {
         this.#removePeer(peer, new NotificationError(6, 6, changed)) // configure() makes the new one.
       } else if (keys.length > 0) {

@@ -18,10 +18,10 @@ import { NotificationError, unreachable } from './errors.js'
 import { mayRestart } from './graceful.js'
 import { History } from './history.js'
 import type { Dial, Link } from './link.js'
-import { type LocalState, localOffer } from './local-offer.js'
 import { MessageType, type Negotiated } from './message/message.js'
 import { encodeRouteRefresh } from './message/route-refresh.js'
 import { countUpdates, refuse, shutdownData } from './outgoing.js'
+import type { OwnOpens } from './own-open.js'
 import { type ConnectionOwner, PeerConnection, type PeerOutput } from './peer-connection.js'
 import { PeerConnections } from './peer-connections.js'
 import { isOurDoing, isProtocolError, refusesAsn, refusesCapabilities } from './reason.js'
@@ -45,7 +45,7 @@ export interface PeerContext {
   readonly clock: Clock
   readonly random: Random
   readonly dial: Dial
-  readonly local: LocalState
+  readonly ownOpens: OwnOpens
   readonly events: PeerEvents<Peer>
   readonly log: (fact: SessionFact) => void
   /** A dynamic peer has no connection any more and is not held down: it can be forgotten. */
@@ -70,6 +70,8 @@ export class Peer implements Wakeable {
   readonly #backoff: Backoff
   readonly #history = new History()
   #config: NeighborConfig
+  /** The range that the configuration was copied from. */
+  #range: NeighborConfig | null
   #state: SessionState = 'Idle'
   #stateSinceMs: number
   #upDownSinceMs: number
@@ -95,12 +97,19 @@ export class Peer implements Wakeable {
   #retryAtMs = NEVER
   #giveUpRoutes: (() => void) | null = null
 
-  constructor(id: number, config: NeighborConfig, rangeName: string | null, backoff: Backoff, context: PeerContext) {
+  constructor(
+    id: number,
+    config: NeighborConfig,
+    range: NeighborConfig | null,
+    backoff: Backoff,
+    context: PeerContext,
+  ) {
     this.id = id
     this.#config = config
     this.address = config.address ?? ''
-    this.rangeName = rangeName
-    this.dynamic = rangeName !== null
+    this.#range = range
+    this.rangeName = range === null ? null : range.name
+    this.dynamic = range !== null
     this.#backoff = backoff
     this.#context = context
     this.#adminDown = config.shutdown
@@ -330,10 +339,11 @@ export class Peer implements Wakeable {
     if (!this.#adminDown) this.#soon(SOON_MS, 'cleared by the operator')
   }
 
-  /** New settings that the live session can take. */
-  configure(config: NeighborConfig): void {
+  /** New settings that the live session can take; `range`: those that they were copied from. */
+  configure(config: NeighborConfig, range: NeighborConfig | null = null): void {
     const before = this.#config
     this.#config = config
+    this.#range = range
     if (config.shutdown !== before.shutdown) {
       if (config.shutdown) this.down('')
       else this.up()
@@ -460,6 +470,8 @@ export class Peer implements Wakeable {
 
   #newConnection(direction: Direction): PeerConnection {
     const config = this.#config
+    const sendCapabilities = !this.#withoutCapabilities
+    const open = this.#context.ownOpens.of(config, this.#range, this.#localAsn, sendCapabilities)
     const options = {
       direction,
       asn: this.#localAsn,
@@ -469,8 +481,10 @@ export class Peer implements Wakeable {
       holdTimeSeconds: config.holdTimeSeconds,
       keepaliveSeconds: config.keepaliveSeconds,
       connectRetryMs: config.connectRetryMs,
-      sendCapabilities: !this.#withoutCapabilities,
-      offer: localOffer(config, this.#context.local),
+      sendCapabilities,
+      offer: open.offer,
+      ownOpen: open.octets,
+      answers: open.answers,
       roleStrict: config.roleStrict,
       counters: this.counters,
       random: this.#context.random,

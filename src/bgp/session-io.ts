@@ -6,6 +6,7 @@ import type { Direction } from './collision.js'
 import { NO_DATA, type NotificationError } from './errors.js'
 import type { FsmAction, FsmEvent } from './fsm.js'
 import type { Negotiated, OpenMessage } from './message/message.js'
+import type { OpenAnswers } from './open-answers.js'
 import type { OpenSettings } from './open-check.js'
 import { describeNotification } from './reason.js'
 import type { DownReason, PeerCounters, RefreshMark, SessionState } from './session-types.js'
@@ -14,6 +15,10 @@ import type { Random } from './timers.js'
 export interface SessionOptions extends OpenSettings {
   readonly direction: Direction
   readonly connectRetryMs: number
+  /** Our OPEN, encoded; absent: by the settings. */
+  readonly ownOpen?: Uint8Array
+  /** Shared by sessions whose settings are the same in all that concerns the OPEN. */
+  readonly answers?: OpenAnswers
   /** Counted here; may be shared by the connections of one peer. */
   readonly counters: PeerCounters
   readonly random: Random

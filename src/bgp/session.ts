@@ -14,9 +14,10 @@ import { asHardReset } from './graceful.js'
 import { KEEPALIVE_BYTES } from './message/keepalive.js'
 import { MAX_MESSAGE_OCTETS, MessageType, type Negotiated, type OpenMessage } from './message/message.js'
 import { decodeNotification, encodeNotification } from './message/notification.js'
-import { decodeOpen, encodeOpen } from './message/open.js'
+import { encodeOpen } from './message/open.js'
 import { decodeRouteRefresh, RefreshSubtype } from './message/route-refresh.js'
-import { acceptOpen, localOpen } from './open-check.js'
+import { OpenAnswers } from './open-answers.js'
+import { localOpen } from './open-check.js'
 import { describeNotification, downKind, messageName } from './reason.js'
 import { eventOf, explain, hasConnection, type SessionOptions, type SessionOutput } from './session-io.js'
 import { SessionTimers } from './session-timers.js'
@@ -213,11 +214,16 @@ export class Session {
           this.#unexpected('openReceived', type)
           return
         }
-        const open = decodeOpen(buffer, start, end)
-        this.#negotiated = acceptOpen(open, this.#options)
+        const { open, negotiated } = (this.#options.answers ?? new OpenAnswers()).accept(
+          buffer,
+          start,
+          end,
+          this.#options,
+        )
+        this.#negotiated = negotiated
         this.#open = open
         // What lies behind it in the same chunk may be long already (RFC 8654 §4).
-        this.#framer.maxOctets = this.#negotiated.maxMessageOctets
+        this.#framer.maxOctets = negotiated.maxMessageOctets
         this.#apply('openReceived', 'OPEN received')
         return
       }
@@ -340,7 +346,7 @@ export class Session {
         this.#outputs.push({ type: 'connect' })
         return
       case 'send OPEN':
-        this.#send(encodeOpen(localOpen(this.#options)), MessageType.OPEN)
+        this.#send(this.#options.ownOpen ?? encodeOpen(localOpen(this.#options)), MessageType.OPEN)
         return
       case 'start large hold':
         this.#timers.startLargeHold(this.#nowMs)

@@ -8,6 +8,7 @@ import type { Attempt, Dial, DialOptions, Link, LinkEvents } from './link.js'
 /** Open sockets of the process's sessions, so that a stop can wait for their last octets. */
 export class OpenLinks {
   readonly #sockets = new Set<Socket>()
+  #holding: SocketLink[] = []
 
   get size(): number {
     return this.#sockets.size
@@ -16,6 +17,23 @@ export class OpenLinks {
   add(socket: Socket): void {
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  /**
+   * Lets the link write after a moment and one more look at what lies readable in the sockets: when hundreds come at once, accepting them takes longer than
+   * that moment. One timer for all that wait.
+   */
+  releaseSoon(link: SocketLink): void {
+    if (this.#holding.push(link) === 1) setTimeout(this.#releaseAfterReading, HOLD_MS)
+  }
+
+  readonly #releaseAfterReading = (): void => {
+    // Taken out now: those that come in the pass between have one of their own.
+    const links = this.#holding
+    this.#holding = []
+    setImmediate(() => {
+      for (const held of links) held.release()
+    })
   }
 
   /** Resolves when all are closed; what is left after `limitMs` is reset. */
@@ -35,7 +53,9 @@ class SocketLink implements Link {
   #events: LinkEvents | null = null
   #errorText = ''
   #ended = false
-  #corked = false
+  /** What waits to be written together; null: nothing waits any more. */
+  #held: Uint8Array[] | null = null
+  #heldTaken: (() => void)[] = []
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -47,7 +67,7 @@ class SocketLink implements Link {
     })
     // 'end' first: with octets of ours still queued, 'close' may take long.
     socket.once('end', () => {
-      this.#uncork()
+      this.release()
       this.#closed('the peer closed the TCP connection')
       socket.destroy()
     })
@@ -59,27 +79,31 @@ class SocketLink implements Link {
    * For a connection that came in: what we write goes out with the answer to the peer's first octets, or by itself after a moment. Peers that connect send their OPEN
    * at once, so that our OPEN and KEEPALIVE are one segment (gain: bench/README.md, 'What was tried').
    */
-  cork(): void {
-    this.#corked = true
-    this.#socket.cork()
-    setTimeout(() => this.#uncork(), CORK_MS)
+  hold(): void {
+    this.#held = []
   }
 
-  #uncork(): void {
-    if (!this.#corked) return
-    this.#corked = false
-    this.#socket.uncork()
+  release(): void {
+    const held = this.#held
+    if (held === null) return
+    this.#held = null
+    const taken = this.#heldTaken
+    this.#heldTaken = []
+    // A few dozen octets: one buffer costs less than a vector.
+    if (held.length > 0) this.write([held.length === 1 ? held[0]! : Buffer.concat(held)], () => callAll(taken))
   }
 
   get pendingOctets(): number {
-    return this.#socket.writableLength
+    let octets = this.#socket.writableLength
+    if (this.#held !== null) for (const chunk of this.#held) octets += chunk.length
+    return octets
   }
 
   attach(events: LinkEvents): void {
     this.#events = events
     this.#socket.on('data', (chunk: Buffer) => {
       this.#events?.data(chunk)
-      if (this.#corked) this.#uncork()
+      this.release()
     })
     // A connection that died before it got an owner.
     if (this.#socket.destroyed) process.nextTick(() => this.#closed(this.#errorText || 'the TCP connection was closed'))
@@ -89,6 +113,11 @@ class SocketLink implements Link {
     const socket = this.#socket
     const last = chunks.length - 1
     if (last < 0 || this.#ended || socket.destroyed) return true
+    if (this.#held !== null) {
+      this.#held.push(...chunks)
+      if (onTaken !== null) this.#heldTaken.push(onTaken)
+      return true
+    }
     const done = onTaken === null ? undefined : (error?: Error | null) => error || this.#ended || onTaken()
     if (last === 0) return socket.write(chunks[0]!, done)
     socket.cork()
@@ -101,6 +130,7 @@ class SocketLink implements Link {
   /** What arrives meanwhile is read and thrown away: unread octets would turn the FIN into a RST and could cost the peer our NOTIFICATION. */
   end(): void {
     if (this.#ended) return
+    this.release()
     this.#ended = true
     this.#events = null
     const socket = this.#socket
@@ -133,11 +163,16 @@ class SocketLink implements Link {
   }
 }
 
+function callAll(callbacks: readonly (() => void)[]): void {
+  for (const callback of callbacks) callback()
+}
+
 /** Of a connection that came in. */
 export function socketLink(socket: Socket, open: OpenLinks): Link {
   open.add(socket)
   const link = new SocketLink(socket)
-  link.cork()
+  link.hold()
+  open.releaseSoon(link)
   return link
 }
 
@@ -221,7 +256,7 @@ const ERRNO_TEXTS: { readonly [code: string]: string } = Object.freeze({
 
 /** Above this `write` says full, and `drained` follows: more than a slab of messages, so that one that the kernel takes at once is not 'full'. */
 export const HIGH_WATER_OCTETS = 256 * 1024
-/** So long, at most, the first octets of a connection that came in wait for the peer's. */
-const CORK_MS = 1
+/** So long, and one more read pass, the first octets of a connection that came in wait for the peer's. */
+const HOLD_MS = 1
 /** How long a connection that we end may take to deliver our last octets. */
 const LINGER_MS = 2_000

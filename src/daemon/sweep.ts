@@ -77,16 +77,16 @@ export class Sweep {
     if (peers.length === 0 && ranges === 0) return true
     // Nothing is decided yet: all adopted routes would go.
     if (this.#restart.waitsFor.length > 0) return false
-    const live = [...this.#routes.live.values()]
-    if (live.length === 0) return false
+    if (this.#routes.live.size === 0) return false
     if (this.#waited) return true
+    // Peers of ranges are known from the last run, or not before they come: then, with ranges alone, the wait is bounded by time.
+    if (!this.#restart.isKnown && peers.every((peer) => peer.dynamic)) return false
     const loaded = (peer: (typeof peers)[number]): boolean => {
       const entry = this.#routes.live.get(peer)
       return entry?.negotiated.families.every((family) => entry.source.endOfRib[family]) ?? false
     }
     if (!this.#restart.notLoaded(this.#manager).next().done) return false
-    // Peers of ranges are known from the last run, or not before they come: then, with ranges alone, the wait is bounded by time.
-    return (this.#restart.isKnown || peers.some((peer) => !peer.dynamic)) && peers.every(loaded)
+    return peers.every(loaded)
   }
 }
 

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { NotificationError } from '../../src/bgp/errors.js'
 import { HIGH_WATER_OCTETS } from '../../src/bgp/transport.js'
 import { Family } from '../../src/net/family.js'
+import { message } from '../support/pair.js'
 import { EMPTY_UPDATE, neighbor, range, TestSpeaker } from '../support/speaker.js'
 
 /** Two speakers on loopback, with the second one connecting to the first. */
@@ -58,6 +59,30 @@ t.test('a peer that connects and says nothing hears our OPEN all the same', asyn
   const chunk = await new Promise<Buffer>((resolve, reject) => socket.once('data', resolve).once('error', reject))
   t.equal(chunk.readUInt16BE(16), chunk.length, 'one whole message')
   t.equal(chunk[18], 1, 'OPEN')
+})
+
+t.test('peers that come all at once and say their OPEN hear OPEN and KEEPALIVE in one segment', async (t) => {
+  const a = new TestSpeaker({ asn: 64512, routerId: 1 })
+  t.teardown(() => a.manager.stop())
+  await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+  const port = a.manager.listenAddresses()[0]!.port
+  // So many that accepting them takes longer than the moment that our OPEN waits for theirs.
+  const addresses = Array.from({ length: 100 }, (_, index) => `127.0.71.${index + 100}`)
+  a.manager.configure([neighbor({ name: 'nodes', range: range('127.0.71.0/24'), passive: true })])
+  const open = message(1, '04 fc00 005a 00000002 00')
+  const first = await Promise.all(
+    addresses.map((localAddress) => {
+      const socket = connect({ host: '127.0.71.1', port, localAddress })
+      t.teardown(() => socket.destroy())
+      socket.write(open)
+      return new Promise<Buffer>((resolve, reject) => socket.once('data', resolve).once('error', reject))
+    }),
+  )
+  for (const chunk of first) {
+    const octets = chunk.readUInt16BE(16)
+    t.equal(chunk[18], 1, 'OPEN')
+    t.equal(chunk[octets + 18], 4, 'KEEPALIVE')
+  }
 })
 
 t.test('peers that connect and close their side at once hear our OPEN all the same', async (t) => {
