@@ -140,7 +140,9 @@ function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): Fib
     table: keys?.table ?? 254,
     protocol: keys?.protocol ?? 179,
     accept: keys?.accept ?? [],
-    metric: keys?.metric ?? 0,
+    metric: typeof keys?.metric === 'number' ? keys.metric : 0,
+    metricFromLocalPref: keys?.metric === 'localPref',
+    sources: sourcesOf(keys?.sourceAddress ?? [], report),
     maxPaths: keys?.maxPaths ?? 16,
     encapsulation,
     tunnelDevice: keys?.tunnelDevice ?? 'tunl0',
@@ -148,6 +150,14 @@ function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): Fib
     onExit: keys?.onExit ?? 'keep',
     sweepAfterMs: keys?.sweepAfter ?? 120_000,
   }
+}
+
+function sourcesOf(addresses: readonly string[], report: Report): FibConfig['sources'] {
+  const ipv4 = addresses.filter((address) => !address.includes(':'))
+  const ipv6 = addresses.filter((address) => address.includes(':'))
+  if (ipv4.length > 1 || ipv6.length > 1)
+    report.problem(['fib', 'sourceAddress'], 'at most one IPv4 and one IPv6 address')
+  return [ipv4[0] ?? null, ipv6[0] ?? null]
 }
 
 function noteOpenApi(host: string, report: Report): void {

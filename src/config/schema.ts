@@ -234,7 +234,8 @@ const fibShape = {
   table: optional(v.routeTable),
   protocol: optional(v.ownProtocol),
   accept: oneOrMore(value(v.prefix), 'prefixes').optional(),
-  metric: optional(v.u32),
+  metric: optional(v.routeMetric),
+  sourceAddress: oneOrMore(value(v.address), 'addresses, one of each family').optional(),
   maxPaths: optional(v.integer(1, 64)),
   encapsulation: optional((input) => {
     if (LATER_ENCAPSULATIONS.includes(input))

@@ -246,6 +246,9 @@ export interface FibConfig {
   readonly protocol: number
   readonly accept: readonly PrefixText[]
   readonly metric: number
+  readonly metricFromLocalPref: boolean
+  /** By Family: source-address hint of unicast routes (`src`), or null. */
+  readonly sources: readonly [string | null, string | null]
   readonly maxPaths: number
   readonly encapsulation: 'never' | 'ipip' | 'ipip-cross-subnet'
   readonly tunnelDevice: string

@@ -77,6 +77,16 @@ export function integer(min: number, max: number, what = 'a whole number'): Pars
 export const port = integer(1, 65535, 'a port')
 export const u32 = integer(0, 0xffff_ffff)
 
+/** A metric of kernel routes, or `localPref`. */
+export function routeMetric(value: unknown): number | 'localPref' {
+  if (value === 'localPref') return value
+  try {
+    return u32(value)
+  } catch {
+    throw new ValueError('a whole number from 0 to 4294967295, or localPref')
+  }
+}
+
 /** An ASN: number, or asdot text `1.10` (RFC 5396). Reserved ones are refused (RFC 7607, RFC 6793, RFC 7300). */
 export function asn(value: unknown): number {
   const number = asNumber(value)

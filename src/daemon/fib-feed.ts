@@ -23,6 +23,7 @@ export class FibFeed {
   #accept: readonly Accepted[] = []
   #maxPaths = 1
   #stopped = false
+  #localPref = false
   /** By family and prefix id: 1 where the FIB has been given a route. */
   readonly #given: Uint8Array[] = [new Uint8Array(0), new Uint8Array(0)]
 
@@ -39,6 +40,7 @@ export class FibFeed {
       length: prefix.length,
     }))
     this.#maxPaths = config.maxPaths
+    this.#localPref = config.metricFromLocalPref
   }
 
   /** The daemon stops: that its sessions go is nothing for the kernel. */
@@ -86,7 +88,13 @@ export class FibFeed {
     const hops = decision
       .multipath(prefix, best, this.#maxPaths)
       .map((path) => nextHops.text(store.get(paths.effective[path]!).nextHopId))
-    return { family, prefix: prefixText(family, prefixes, prefix), kind: 'unicast', nextHops: [...new Set(hops)] }
+    const route = {
+      family,
+      prefix: prefixText(family, prefixes, prefix),
+      kind: 'unicast',
+      nextHops: [...new Set(hops)],
+    } as const
+    return this.#localPref ? { ...route, localPref: store.get(paths.effective[best]!).localPref >>> 0 } : route
   }
 
   #covered(family: Family, prefixes: PrefixTable, prefix: number): boolean {

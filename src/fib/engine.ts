@@ -19,9 +19,10 @@ import {
   type FibOutcome,
   type FibTrigger,
 } from './driver.js'
-import { applyTo, isSameRoute, NO_ROUTES, type OurRoute, type PrefixPlan, planRoutes } from './plan.js'
+import { applyTo, isSameHop, isSameRoute, NO_ROUTES, type OurRoute, type PrefixPlan, planRoutes } from './plan.js'
 import { protocolName } from './protocols.js'
-import { formatHops, type HopRules, planRoute, type Resolution } from './resolve.js'
+import { LearnedRoutes } from './recursion.js'
+import { formatHops, type HopRules, isLocalAddress, planRoute, type Resolution } from './resolve.js'
 import type { DesiredRoute, Fib, FibEntry, FibRouteState, KernelRoute, PlannedRoute } from './types.js'
 
 export interface EngineOptions {
@@ -58,6 +59,11 @@ export class FibEngine implements Fib {
   /** By command: nothing of ours is to be there. */
   #flushed = false
   readonly #resolved = new Map<string, Resolution>()
+  readonly #learned = new LearnedRoutes((prefix) => this.#cells.get(prefix)?.desired ?? undefined)
+  /** A wanted route that may be on the way to next hops came, changed or went. */
+  #waysChanged = false
+  /** More next hops than are kept: nobody knows which of them changed. */
+  #tooMany = false
   readonly #listeners: (() => void)[] = []
   #waiters: { readonly upTo: number; readonly resolve: () => void }[] = []
   #unlock: (() => Promise<void>) | null = null
@@ -130,6 +136,11 @@ export class FibEngine implements Fib {
   set(prefix: string, route: DesiredRoute | null): void {
     const cell = this.#cell(prefix)
     this.#adopt(cell, false)
+    const family = route?.family ?? cell.desired?.family
+    if (family !== undefined) {
+      const by = Number(route !== null) - Number(cell.desired !== null)
+      if (this.#learned.change(family, prefix, by)) this.#waysChanged = true
+    }
     if (cell.desired === null || route === null) cell.forget()
     cell.desired = route
     cell.tries = 0
@@ -213,6 +224,7 @@ export class FibEngine implements Fib {
     // Without devices (memory) there is nothing to tunnel through.
     this.#rules = this.driver === 'memory' ? { ...rules, encapsulation: 'never' } : rules
     this.#resolved.clear()
+    this.#learned.forget()
     this.#markAll()
     this.#look = Look.SLOW
     this.#wake()
@@ -267,6 +279,7 @@ export class FibEngine implements Fib {
 
   /** Plans a batch while the one before is under way, and starts it as soon as that one is done. */
   async #applySome(): Promise<void> {
+    if (this.#waysChanged) this.#lookAgain()
     const batch = this.#nextBatch()
     const before = this.#inFlight
     if (batch.operations.length === 0) {
@@ -349,6 +362,26 @@ export class FibEngine implements Fib {
     this.#lostInARow++
   }
 
+  /** Next hops may be reached another way, through routes that were learned: those that are make their routes be judged again. */
+  #lookAgain(): void {
+    this.#waysChanged = false
+    if (this.#tooMany) {
+      this.#tooMany = false
+      this.#resolved.clear()
+      this.#markAll()
+      this.#tellListeners()
+      return
+    }
+    const before = [...this.#resolved]
+    this.#resolved.clear()
+    const changed = new Set<string>()
+    for (const [nextHop, old] of before) if (!isSameResolution(old, this.#resolution(nextHop))) changed.add(nextHop)
+    if (changed.size === 0) return
+    for (const cell of this.#cells.values())
+      if (cell.desired?.nextHops.some((nextHop) => changed.has(nextHop)) === true) this.#mark(cell, this.#sets)
+    this.#tellListeners()
+  }
+
   /** What is to be done for a prefix, and its state as far as it is known without doing it. */
   #judge(cell: Cell): readonly FibOperation[] {
     const { desired } = cell
@@ -362,7 +395,7 @@ export class FibEngine implements Fib {
       this.#change(cell, 'failed', cell.reason)
       return []
     }
-    const route = planRoute(desired, this.#rules, this.#resolver)
+    const route = this.#withSource(planRoute(desired, this.#rules, this.#resolver))
     if (typeof route === 'string') {
       cell.planned = null
       this.#change(cell, 'unresolved', route)
@@ -471,7 +504,10 @@ export class FibEngine implements Fib {
       this.#replayMissed()
       return false
     }
-    if (foreignChanged) this.#resolved.clear()
+    if (foreignChanged) {
+      this.#resolved.clear()
+      this.#learned.forget()
+    }
     const retry = slow || foreignChanged || startMs - this.#lastRetryMs > RETRY_MS
     if (retry) this.#lastRetryMs = startMs
     let repaired = 0
@@ -514,6 +550,14 @@ export class FibEngine implements Fib {
     if (cell.desired !== null || cell.ours.length > 0 || cell.mark !== UNMARKED || cell.busy) return
     this.#adopt(cell, false)
     this.#cells.delete(cell.prefix)
+  }
+
+  /** The kernel would refuse a source address that this node does not have. */
+  #withSource(route: PlannedRoute | string): PlannedRoute | string {
+    if (typeof route === 'string' || route.source === undefined || this.driver === 'memory') return route
+    return isLocalAddress(route.source, this.#actual)
+      ? route
+      : `source address ${route.source} is not an address of this node: add it, or change fib.sourceAddress`
   }
 
   #adopt(cell: Cell, adopted: boolean): void {
@@ -587,8 +631,11 @@ export class FibEngine implements Fib {
   #resolution(nextHop: string): Resolution {
     let known = this.#resolved.get(nextHop)
     if (known === undefined) {
-      if (this.#resolved.size >= MAX_RESOLVED) this.#resolved.clear()
-      known = this.#options.resolve(nextHop, this.#actual)
+      if (this.#resolved.size >= MAX_RESOLVED) {
+        this.#resolved.clear()
+        this.#tooMany = true
+      }
+      known = this.#learned.resolve(nextHop, this.#rules, (asked) => this.#options.resolve(asked, this.#actual))
       this.#resolved.set(nextHop, known)
     }
     return known
@@ -715,10 +762,12 @@ export class FibEngine implements Fib {
     this.#tellListeners()
   }
 
+  /** Or to a source address, which may be the node's now, or not any more. */
   #leadsToNextHop(prefixes: readonly string[]): boolean {
     const parsed = prefixes.map((prefix) => parsePrefix(prefix))
-    for (const nextHop of this.#resolved.keys()) {
-      const address = addressOf(nextHop)
+    const sources = this.#rules.sources.filter((source) => source !== null)
+    for (const text of [...this.#resolved.keys(), ...sources]) {
+      const address = addressOf(text)
       if (address === null || parsed.some((prefix) => addressInPrefix(address, prefix))) return true
     }
     return false
@@ -765,6 +814,11 @@ interface Planned {
 }
 interface Batch extends Planned {
   readonly outcomes: Promise<readonly FibOutcome[]>
+}
+
+function isSameResolution(a: Resolution, b: Resolution): boolean {
+  if (a.metric !== b.metric || a.reason !== b.reason || a.connected !== b.connected) return false
+  return a.hops.length === b.hops.length && a.hops.every((hop, index) => isSameHop(hop, b.hops[index]!))
 }
 
 /** All about one prefix. */

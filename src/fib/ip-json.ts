@@ -73,6 +73,7 @@ export function parseRoute(json: string, family: Family, table: number): KernelR
     metric: typeof value.metric === 'number' ? value.metric : 0,
     table: value.table === undefined ? table : numberOf(value.table, TABLES),
     hops: HOPLESS.has(kind) ? [] : hopsOf(value),
+    ...(typeof value.prefsrc === 'string' ? { source: value.prefsrc } : {}),
   }
 }
 
@@ -88,6 +89,7 @@ interface RouteJson extends HopJson {
   readonly protocol?: string | number
   readonly table?: string | number
   readonly metric?: number
+  readonly prefsrc?: string
   readonly tos?: string | number
   readonly nexthops?: readonly HopJson[]
 }

@@ -24,6 +24,10 @@ export function formatOperation(operation: FibOperation, target: IpTarget): stri
   if (one !== null) words.push(...formatHop(one, prefix.address.length))
   words.push('proto', integer(target.protocol, 1, 255, 'protocol'), 'table', integer(target.table, 1, U32, 'table'))
   words.push('metric', integer(route.metric, 0, U32, 'metric'))
+  if (!isDelete && route.source !== undefined) {
+    parseAddressOrFail(route.source)
+    words.push('src', route.source)
+  }
   if (one?.onlink) words.push('onlink')
   if (!isDelete && route.kind === 'unicast' && route.hops.length === 0)
     throw new FibError(`${prefix.text} has no next hop`)

@@ -45,7 +45,7 @@ export class RouteTranslator {
       protocol,
       table,
       metric: route.metric,
-      source: null,
+      source: type === 'delete' || route.source === undefined ? null : this.#octets(route.source),
       hops: type === 'delete' || !isUnicast ? NO_HOPS : route.hops.map((hop) => this.#hop(hop)),
     }
   }
@@ -89,7 +89,8 @@ export function toKernelRoute(message: RouteMessage, devices: Devices): KernelRo
       hops.push({ gateway: hop.gateway, device, onlink: (hop.flags & HopFlag.ONLINK) !== 0 })
     }
   }
-  return { family, prefix, kind, protocol, metric, table, hops }
+  const route: KernelRoute = { family, prefix, kind, protocol, metric, table, hops }
+  return message.source === null ? route : { ...route, source: message.source }
 }
 
 function wordsOf<T>(parse: () => T): T {

@@ -83,10 +83,11 @@ export function applyTo(ours: readonly OurRoute[], { type, route }: FibOperation
   return type === 'delete' ? rest : [...rest, route]
 }
 
-/** Content only: kind and hops (in any order); protocol and table are the caller's. */
+/** Content only: kind, source and hops (in any order); protocol and table are the caller's. */
 export function isSameRoute(a: OurRoute, b: OurRoute): boolean {
   if (a === b) return true
   if (a.kind !== b.kind || a.metric !== b.metric || a.hops.length !== b.hops.length) return false
+  if (a.source !== b.source) return false
   return a.hops.every((hop) => b.hops.some((other) => isSameHop(hop, other)))
 }
 

@@ -19,6 +19,8 @@ export interface Resolution {
   readonly connected: boolean
   /** Why not, in words; empty when resolved. */
   readonly reason: string
+  /** Prefix length of the route to it; -1: there is none. */
+  readonly length: number
 }
 
 export interface HopRules {
@@ -26,6 +28,10 @@ export interface HopRules {
   readonly tunnelDevice: string
   readonly maxPaths: number
   readonly metric: number
+  /** The metric is made from LOCAL_PREF, as Calico does (the better, the lower). */
+  readonly metricFromLocalPref: boolean
+  /** By Family: address that this node's own packets get, or null. */
+  readonly sources: readonly [string | null, string | null]
 }
 
 export type Resolver = (nextHop: string) => Resolution
@@ -40,29 +46,45 @@ export function resolveInKernel(nextHop: string, actual: ActualTable): Resolutio
   const match = actual.lookup(family, address)
   if (match === undefined) return unresolved(`no route to next hop ${text}`)
   const { route, length } = match
-  if (route.kind === 'local') return unresolved(`next hop ${text} is an address of this node`)
-  if (route.kind !== 'unicast') return unresolved(`the route to next hop ${text} is ${route.kind} ${route.prefix}`)
+  if (route.kind === 'local') return unresolved(`next hop ${text} is an address of this node`, length)
+  if (route.kind !== 'unicast')
+    return unresolved(`the route to next hop ${text} is ${route.kind} ${route.prefix}`, length)
   const hops: KernelHop[] = []
   for (const hop of route.hops) {
     if (hop.device === null && hop.gateway === null) continue
     hops.push(hop.gateway === null ? { gateway: text, device: hop.device, onlink: false } : hop)
   }
-  if (hops.length === 0) return unresolved(`the route to next hop ${text} (${route.prefix}) has no device that is up`)
+  if (hops.length === 0)
+    return unresolved(`the route to next hop ${text} (${route.prefix}) has no device that is up`, length)
   const connected = length > 0 && length < address.length * 8 && route.hops[0]!.gateway === null
-  return { metric: route.metric, hops, connected, reason: '' }
+  return { metric: route.metric, hops, connected, reason: '', length }
+}
+
+/** True where the kernel takes packets for the address as its own. */
+export function isLocalAddress(text: string, actual: ActualTable): boolean {
+  const address = addressOf(text)
+  if (address === null) return false
+  const family = address.length === 4 ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
+  return actual.lookup(family, address)?.route.kind === 'local'
 }
 
 /** Without a kernel (driver memory): every valid next hop is there, at metric 0. */
 export function resolveAnywhere(nextHop: string): Resolution {
   const [text, zone] = splitZone(nextHop)
   if (addressOf(text) === null) return unresolved(`next hop '${nextHop.slice(0, 60)}' is not an IP address`)
-  return { metric: 0, hops: [{ gateway: text, device: zone, onlink: false }], connected: false, reason: '' }
+  return {
+    metric: 0,
+    hops: [{ gateway: text, device: zone, onlink: false }],
+    connected: false,
+    reason: '',
+    length: 128,
+  }
 }
 
 /** The route to write, or the reason why there is none yet. */
 export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resolver): PlannedRoute | string {
   const { family, prefix, kind } = desired
-  const metric = kernelMetric(family, rules.metric)
+  const metric = kernelMetric(family, metricOf(desired, rules))
   if (kind === 'blackhole') return { family, prefix, kind, hops: [], metric }
   const hops: KernelHop[] = []
   const reasons: string[] = []
@@ -82,8 +104,15 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
       if (!known && hops.length < rules.maxPaths) hops.push(hop)
     }
   }
-  if (hops.length > 0) return { family, prefix, kind, hops, metric }
+  const source = rules.sources[family]
+  if (hops.length > 0) return { family, prefix, kind, hops, metric, ...(source === null ? {} : { source }) }
   return reasons.length > 0 ? reasons.join('; ') : 'the route has no next hop'
+}
+
+/** `fib.metric: localPref`: 2147483647 less LOCAL_PREF, never 0, which is no metric for IPv6. */
+function metricOf({ localPref }: DesiredRoute, rules: HopRules): number {
+  if (!rules.metricFromLocalPref || localPref === undefined) return rules.metric
+  return Math.max(1, MAX_METRIC - localPref)
 }
 
 function hopsOf(
@@ -110,7 +139,7 @@ function resolveLinkLocal(text: string, zone: string | null, actual: ActualTable
   if (zone === null) return unresolved(`link-local next hop ${text} without its device (${text}%eth0)`)
   if (!actual.hasLinkLocal(zone))
     return unresolved(`device ${zone} of next hop ${text} is absent, down, or has no IPv6`)
-  return { metric: 0, hops: [{ gateway: text, device: zone, onlink: false }], connected: true, reason: '' }
+  return { metric: 0, hops: [{ gateway: text, device: zone, onlink: false }], connected: true, reason: '', length: 128 }
 }
 
 export function formatHops(route: Pick<KernelRoute, 'kind' | 'hops'>): string {
@@ -138,6 +167,8 @@ function isLinkLocal(address: Uint8Array): boolean {
   return address.length === 16 && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80
 }
 
-function unresolved(reason: string): Resolution {
-  return { metric: -1, hops: [], connected: false, reason }
+const MAX_METRIC = 0x7fff_ffff
+
+function unresolved(reason: string, length = -1): Resolution {
+  return { metric: -1, hops: [], connected: false, reason, length }
 }

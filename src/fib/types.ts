@@ -12,6 +12,8 @@ export interface DesiredRoute {
   readonly kind: 'unicast' | 'blackhole'
   /** BGP next hops (canonical text), best first, distinct, at most maxPaths; empty for blackhole. */
   readonly nextHops: readonly string[]
+  /** LOCAL_PREF of the winner, where the metric is made from it. */
+  readonly localPref?: number
 }
 
 /** A route as the kernel has it (any protocol). */
@@ -23,6 +25,8 @@ export interface KernelRoute {
   readonly metric: number
   readonly table: number
   readonly hops: readonly KernelHop[]
+  /** Address that this node's own packets get by it (RTA_PREFSRC). */
+  readonly source?: string | undefined
 }
 export interface KernelHop {
   readonly gateway: string | null
@@ -37,6 +41,7 @@ export interface PlannedRoute {
   readonly kind: 'unicast' | 'blackhole'
   readonly hops: readonly KernelHop[]
   readonly metric: number
+  readonly source?: string | undefined
 }
 
 export type FibRouteState =
@@ -80,7 +85,12 @@ export interface Fib {
   entries(): readonly FibEntry[]
   entry(prefix: string): FibEntry | undefined
   /** Reload of the keys that can change at run time (`accept` is applied by the caller); driver, table and protocol need a restart. */
-  reconfigure(config: Pick<FibConfig, 'metric' | 'maxPaths' | 'encapsulation' | 'tunnelDevice'>): void
+  reconfigure(
+    config: Pick<
+      FibConfig,
+      'metric' | 'metricFromLocalPref' | 'maxPaths' | 'encapsulation' | 'tunnelDevice' | 'sources'
+    >,
+  ): void
   /** `keep`: our routes stay in the kernel and are adopted by the next run. `flush`: they are removed. */
   stop(mode: 'keep' | 'flush'): Promise<void>
 }

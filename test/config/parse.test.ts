@@ -162,6 +162,10 @@ t.test('the FIB section', async (t) => {
     ),
     ['fib: { driver: off, table: 255 }', 'fib.table', /255/],
     ['fib: { driver: off, maxPaths: 0 }', 'fib.maxPaths', /1 to 64/],
+    ['fib: { driver: off, maxPaths: 65 }', 'fib.maxPaths', /1 to 64/],
+    ['fib: { driver: off, metric: localpref }', 'fib.metric', /0 to 4294967295, or localPref/],
+    ['fib: { driver: off, sourceAddress: 10.0.0.0/8 }', 'fib.sourceAddress', /IP address/],
+    ['fib: { driver: off, sourceAddress: [10.0.0.1, 10.0.0.2] }', 'fib.sourceAddress', /one IPv4 and one IPv6/],
     ['fib: { driver: off, encapsulation: vxlan }', 'fib.encapsulation', /not supported yet/],
     ['fib: { driver: off, tunnelDevice: a/b }', 'fib.tunnelDevice', /interface/],
     ['fib: { driver: off, tunnelAddress: 10.0.0.1/33 }', 'fib.tunnelAddress', /prefix length/],
@@ -175,6 +179,13 @@ t.test('the FIB section', async (t) => {
       fib,
     )
   }
+})
+
+t.test('fib: metric from LOCAL_PREF, source addresses', async (t) => {
+  const fib = (text: string) => configOf(`asn: 64512\nfib: { accept: 10.244.0.0/16, ${text} }`).fib
+  t.match(fib('metric: localPref'), { metric: 0, metricFromLocalPref: true })
+  t.match(fib('metric: 7'), { metric: 7, metricFromLocalPref: false, sources: [null, null] })
+  t.same(fib('sourceAddress: [fd00:0::1, 10.244.1.1]').sources, ['10.244.1.1', 'fd00::1'])
 })
 
 t.test('defaults', async (t) => {

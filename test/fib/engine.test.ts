@@ -8,7 +8,14 @@ import { resolveAnywhere } from '../../src/fib/resolve.js'
 import type { KernelRoute } from '../../src/fib/types.js'
 import { blackhole, unicast } from './support.js'
 
-const RULES = { encapsulation: 'never', tunnelDevice: 'tunl0', maxPaths: 4, metric: 0 } as const
+const RULES = {
+  encapsulation: 'never',
+  tunnelDevice: 'tunl0',
+  maxPaths: 4,
+  metric: 0,
+  metricFromLocalPref: false,
+  sources: [null, null],
+} as const
 
 /** Forwards to a table in memory, and now and then says that the outcome is lost, whether or not it was done. */
 class FailingDriver implements FibDriver {

@@ -1,7 +1,7 @@
 /** The same behaviour of the FIB on a table in memory and on a real kernel. */
 import t from 'tap'
 import { needsNetns } from '../support/netns.js'
-import { type Bench, blackhole, kernelBench, memoryBench, setAll, unicast, until } from './support.js'
+import { BASE, type Bench, blackhole, kernelBench, memoryBench, setAll, unicast, until } from './support.js'
 
 const A = '10.244.1.0/26'
 const B = '10.244.2.0/26'
@@ -171,7 +171,7 @@ for (const { name, make, options } of benches) {
     const bench = make(t)
     const { fib } = await bench.open()
     await setAll(fib, unicast(A, N1), unicast('fd01::/64', 'fd00::2'))
-    fib.reconfigure({ metric: 50, maxPaths: 16, encapsulation: 'never', tunnelDevice: 'tunl0' })
+    fib.reconfigure({ ...BASE, metric: 50 })
     await fib.settled()
     t.same(bench.ours(), [`${A} via ${N1}`, 'fd01::/64 via fd00::2'])
     bench.putForeign(A, '192.168.0.9')

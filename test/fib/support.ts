@@ -42,6 +42,8 @@ export const BASE: FibOptions = {
   protocol: PROTOCOL,
   accept: [],
   metric: 0,
+  metricFromLocalPref: false,
+  sources: [null, null],
   maxPaths: 16,
   encapsulation: 'never',
   tunnelDevice: 'tunl0',

@@ -1,0 +1,119 @@
+/**
+ * Next hops that are reached through learned routes (pure; RFC 4271 §9.1.2.1): where a route of ours is a longer match for a next hop than any foreign one, its
+ * hops are taken, as they would be written.
+ *
+ * Loop guard: a route is never resolved through itself, nor two through each other. What would lead back is passed over, and the next shorter match is asked, so
+ * that the answer does not depend on which route came first; where none is left, the next hop is unresolved.
+ */
+import { parseAddress } from '../net/address.js'
+import { Family } from '../net/family.js'
+import { formatPrefix, maskHostBits } from '../net/prefix.js'
+import { type HopRules, planRoute, type Resolution } from './resolve.js'
+import type { DesiredRoute } from './types.js'
+
+/** How the routes of others answer for a next hop. */
+export type ForeignResolver = (nextHop: string) => Resolution
+
+/** The wanted routes, as far as next hops need them. */
+export class LearnedRoutes {
+  readonly #find: (prefix: string) => DesiredRoute | undefined
+  /** By family and prefix length: how many routes are wanted. */
+  readonly #counts = [new Uint32Array(33), new Uint32Array(129)] as const
+  /** The next hops that were asked for, by what a prefix around them begins with: one octet or group, and three. */
+  readonly #asked = new Set<string>()
+  #resolutions = 0
+
+  constructor(find: (prefix: string) => DesiredRoute | undefined) {
+    this.#find = find
+  }
+
+  /** A route came (+1), went (-1) or changed (0). True: it may be on the way to a next hop that was asked for (quick, and true too often). */
+  change(family: Family, prefix: string, by: number): boolean {
+    const length = Number(prefix.slice(prefix.indexOf('/') + 1))
+    this.#counts[family][length]! += by
+    if (this.#asked.size === 0) return false
+    if (this.#asked.size > MAX_ASKED) return true
+    const [short, long] = family === Family.IPV4_UNICAST ? [8, 24] : [16, 48]
+    if (length < short) return true
+    if (!this.#asked.has(beginning(prefix))) return false
+    return length < long || this.#asked.has(family === Family.IPV4_UNICAST ? threeOctets(prefix) : threeGroups(prefix))
+  }
+
+  /** Nobody asks any more; asked anew, the next hops are remembered again. */
+  forget(): void {
+    this.#asked.clear()
+  }
+
+  resolve(nextHop: string, rules: HopRules, foreign: ForeignResolver): Resolution {
+    this.#resolutions = 0
+    return this.#resolve(nextHop, rules, foreign, [])
+  }
+
+  #resolve(nextHop: string, rules: HopRules, foreign: ForeignResolver, through: readonly string[]): Resolution {
+    const direct = foreign(nextHop)
+    const address = addressOf(nextHop)
+    if (address === null || through.length >= MAX_DEPTH) return direct
+    this.#ask(nextHop)
+    const family = address.length === 4 ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
+    const counts = this.#counts[family]
+    let passedOver = ''
+    for (let length = address.length * 8; length > direct.length; length--) {
+      if (counts[length] === 0) continue
+      maskHostBits(address, length)
+      const prefix = formatPrefix(family, address, length)
+      const route = this.#find(prefix)
+      if (route === undefined) continue
+      if (route.kind === 'blackhole') return unreachable(`the route to next hop ${nextHop} is our blackhole ${prefix}`)
+      if (through.includes(prefix) || route.nextHops.includes(nextHop) || ++this.#resolutions > MAX_RESOLUTIONS) {
+        passedOver = prefix
+        continue
+      }
+      const planned = planRoute(route, rules, (further) => this.#resolve(further, rules, foreign, [...through, prefix]))
+      if (typeof planned !== 'string') return { metric: 0, hops: planned.hops, connected: false, reason: '', length }
+      passedOver = prefix
+    }
+    if (direct.reason === '' || passedOver === '') return direct
+    return unreachable(`next hop ${nextHop} lies in ${passedOver}, which leads back to itself or is not resolved`)
+  }
+
+  #ask(nextHop: string): void {
+    if (this.#asked.size > MAX_ASKED) return
+    this.#asked.add(beginning(nextHop))
+    this.#asked.add(nextHop.includes(':') ? threeGroups(nextHop) : threeOctets(nextHop))
+  }
+}
+
+function unreachable(reason: string): Resolution {
+  return { metric: -1, hops: [], connected: false, reason, length: -1 }
+}
+
+function addressOf(nextHop: string): Uint8Array | null {
+  try {
+    return parseAddress(nextHop)
+  } catch {
+    return null
+  }
+}
+
+/** Up to the first dot or colon. */
+function beginning(text: string): string {
+  const dot = text.indexOf('.')
+  return text.slice(0, dot < 0 ? text.indexOf(':') : dot)
+}
+
+/** `10.244.1.0/26` is `10.244.1`. */
+function threeOctets(text: string): string {
+  return text.slice(0, text.lastIndexOf('.'))
+}
+
+function threeGroups(text: string): string {
+  const slash = text.indexOf('/')
+  const address = addressOf(slash < 0 ? text : text.slice(0, slash))
+  return address === null ? '' : Buffer.from(address.subarray(0, 6)).toString('hex')
+}
+
+const MAX_DEPTH = 8
+/** More are not told apart: every route may then be on the way. */
+const MAX_ASKED = 50_000
+/** Of one next hop; more only in tables that are made to be costly. */
+const MAX_RESOLUTIONS = 256
