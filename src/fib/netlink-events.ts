@@ -6,7 +6,7 @@ import { closeSync, readSync } from 'node:fs'
 import { connect, Socket } from 'node:net'
 
 export interface EventsOptions {
-  /** Whole messages; the octets are the callee's. */
+  /** Whole messages, gone after the call. */
   readonly take: (bytes: Uint8Array) => void
   /** Events were lost, and the descriptor is closed. */
   readonly lost: (words: string) => void
@@ -22,6 +22,7 @@ export class NetlinkEvents {
   #socket: Socket | null = null
   #timer: NodeJS.Timeout | null = null
   #closed = false
+  readonly #buffer = new Uint8Array(READ_OCTETS)
 
   constructor(fd: number, options: EventsOptions) {
     this.#fd = fd
@@ -64,9 +65,9 @@ export class NetlinkEvents {
   #poll(): void {
     // A flood must not hold the event loop: the rest comes with the next tick.
     for (let i = 0; i < MAX_READS && !this.#closed; i++) {
-      const buffer = new Uint8Array(READ_OCTETS)
       try {
-        this.#options.take(buffer.subarray(0, readSync(this.#fd, buffer, 0, buffer.length, null)))
+        const length = readSync(this.#fd, this.#buffer, 0, READ_OCTETS, null)
+        this.#options.take(this.#buffer.subarray(0, length))
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return
         void this.close()
@@ -100,5 +101,5 @@ interface PipeHandle {
 
 const PIPE_SOCKET = 0
 const POLL_MS = 150
-const MAX_READS = 500
+const MAX_READS = 2000
 const READ_OCTETS = 32 << 10

@@ -15,7 +15,7 @@ export interface NetlinkReply {
 
 /** Of a message of type ERROR. nlmsgerr: error i32, header of the request (and the request, unless it is capped), then attributes. */
 export function decodeReply(reader: NetlinkReader, header: MessageHeader): NetlinkReply {
-  const errno = -reader.i32(header.start)
+  const errno = 0 - reader.i32(header.start)
   let words = ''
   if ((header.flags & MessageFlag.ACK_TLVS) !== 0 && header.end - header.start >= ERROR_OCTETS) {
     const capped = (header.flags & MessageFlag.CAPPED) !== 0
@@ -29,7 +29,7 @@ export function decodeReply(reader: NetlinkReader, header: MessageHeader): Netli
 
 /** Of a message of type DONE: the error number of a dump that failed after its start, or 0. */
 export function decodeDone(reader: NetlinkReader, header: MessageHeader): NetlinkReply {
-  const errno = header.end - header.start >= 4 ? -reader.i32(header.start) : 0
+  const errno = header.end - header.start >= 4 ? 0 - reader.i32(header.start) : 0
   let words = ''
   if ((header.flags & MessageFlag.ACK_TLVS) !== 0) {
     forEachAttribute(reader, header.start + 4, header.end, (type, start, end) => {
