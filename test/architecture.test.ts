@@ -58,6 +58,8 @@ const ROWS: readonly Row[] = [
       'src/fib/ip-batch.ts',
       'src/fib/ip-run.ts',
       'src/fib/tunnel.ts',
+      'src/fib/encap/encapsulator.ts',
+      'src/fib/encap/vxlan.ts',
       'src/fib/fib.ts',
       'src/fib/engine.ts',
     ],

@@ -73,4 +73,6 @@ const RESTART_FIB_KEYS: ReadonlySet<string> = new Set([
   'fib.protocol',
   'fib.tunnelDevice',
   'fib.tunnelAddress',
+  'fib.vxlan',
+  'fib.udp',
 ])

@@ -1,8 +1,10 @@
 /**
  * What a configuration makes the daemon do, in a few lines for people and as a summary for programs (`nodebgp check`).
  */
+
 import { formatIpv4 } from '../net/address.js'
 import { familyRow } from '../net/family.js'
+import { explainEncapsulation } from './encapsulation.js'
 import type { AggregateRule, Config, NeighborConfig, OriginateRule } from './types.js'
 
 /** One line per subject. */
@@ -46,7 +48,7 @@ export interface ConfigSummary {
     readonly table: number
     readonly protocol: number
     readonly accept: readonly string[]
-    readonly encapsulation: string
+    readonly encapsulation: string | readonly { readonly within: string; readonly mode: string }[]
   }
 }
 
@@ -78,7 +80,10 @@ export function summarizeConfig(config: Config): ConfigSummary {
       table: fib.table,
       protocol: fib.protocol,
       accept: fib.accept.map(({ text }) => text),
-      encapsulation: fib.encapsulation,
+      encapsulation:
+        typeof fib.encapsulation === 'string'
+          ? fib.encapsulation
+          : fib.encapsulation.map(({ within, mode }) => ({ within: within.text, mode })),
     },
   }
 }
@@ -131,13 +136,13 @@ function usedPolicies({ neighbors, policies }: Config): string[] {
     .map(({ name, statements }) => `${name}: ${count(statements.length, 'statement', 'statements')}`)
 }
 
-function explainFib({ driver, accept, table, protocol, encapsulation, tunnelDevice }: Config['fib']): string {
+function explainFib(fib: Config['fib']): string {
+  const { driver, accept, table, protocol } = fib
   if (driver === 'off') return 'nothing is written (driver off)'
   const routes =
     accept.length === 0 ? 'no learned routes' : `learned routes within ${accept.map(({ text }) => text).join(', ')}`
   if (driver === 'memory') return `nothing is written (driver memory keeps ${routes} to itself)`
-  const tunnel = encapsulation === 'never' ? '' : `, ${encapsulation} through ${tunnelDevice}`
-  return `${routes} to table ${table === 254 ? 'main' : table}, protocol ${protocol}, driver ${driver}${tunnel}`
+  return `${routes} to table ${table === 254 ? 'main' : table}, protocol ${protocol}, driver ${driver}${explainEncapsulation(fib)}`
 }
 
 function section(title: string, entries: readonly string[], none: string): string[] {

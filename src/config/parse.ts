@@ -3,6 +3,7 @@
  * Sections and neighbours are checked one by one, so that a fault in one does not hide those of another.
  */
 import { createHash } from 'node:crypto'
+import { encapsulationOf } from './encapsulation.js'
 import { buildNeighbors } from './neighbors.js'
 import { checkOriginate, originateRule } from './originate.js'
 import { buildPolicies, checkPolicyNames } from './policies.js'
@@ -11,7 +12,7 @@ import { type FibKeys, sections, topSchema } from './schema.js'
 import { isMapping } from './shapes.js'
 import { type Environment, type KeyPath, readYaml } from './source.js'
 import { Templates } from './templates.js'
-import type { Config, ConfigResult, FibConfig, ListenAddress } from './types.js'
+import type { Config, ConfigResult, FibConfig, ListenAddress, OriginateRule } from './types.js'
 
 /** What the host knows. */
 export interface ParseHooks {
@@ -56,7 +57,8 @@ function buildConfig(
   const limits = report.check(sections.limits, value['limits'], ['limits'])
   const restartDeferral = report.check(sections.restartDeferral, value['restartDeferral'], ['restartDeferral'])
   const originate = report.check(sections.originate, value['originate'], ['originate'])
-  const fib = fibOf(report.check(sections.fib, value['fib'], ['fib']), value['fib'], report)
+  const rules = (originate ?? []).map(originateRule)
+  const fib = fibOf(report.check(sections.fib, value['fib'], ['fib']), value['fib'], rules, report)
   const routerId = routerIdKey === 'hash' ? routerIdHash(nodeName) : (routerIdKey ?? hooks.defaultRouterId(nodeName))
 
   const templates = new Templates(entriesOf(value['templates']), report)
@@ -72,7 +74,6 @@ function buildConfig(
     templates,
     report,
   })
-  const rules = (originate ?? []).map(originateRule)
   checkOriginate(rules, fib, report)
   if (api?.http) noteOpenApi(api.http.host, report)
   if (written.length === 0 && !report.failed)
@@ -118,7 +119,12 @@ function listenOf(
   return listen
 }
 
-function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): FibConfig | undefined {
+function fibOf(
+  keys: FibKeys | undefined,
+  written: unknown,
+  rules: readonly OriginateRule[],
+  report: Report,
+): FibConfig | undefined {
   if (keys === undefined && written !== undefined) return undefined
   const driver = keys?.driver ?? 'auto'
   if (keys?.accept === undefined && driver !== 'off') {
@@ -128,10 +134,7 @@ function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): Fib
       'fib.accept is missing: say which learned routes go to the kernel, as in fib: { accept: [10.244.0.0/16] }, or write none with fib: { driver: off }',
     )
   }
-  const encapsulation = keys?.encapsulation ?? 'never'
-  if (encapsulation === 'never' && keys?.tunnelAddress !== undefined) {
-    report.note(['fib', 'tunnelAddress'], 'tunnelAddress has no effect while encapsulation is never')
-  }
+  const tunnels = encapsulationOf(keys, rules, report)
   if (keys?.accept?.some((prefix) => prefix.length === 0)) {
     report.note(['fib', 'accept'], 'every learned route goes to the kernel, a default route included')
   }
@@ -144,9 +147,7 @@ function fibOf(keys: FibKeys | undefined, written: unknown, report: Report): Fib
     metricFromLocalPref: keys?.metric === 'localPref',
     sources: sourcesOf(keys?.sourceAddress ?? [], report),
     maxPaths: keys?.maxPaths ?? 16,
-    encapsulation,
-    tunnelDevice: keys?.tunnelDevice ?? 'tunl0',
-    tunnelAddress: keys?.tunnelAddress ?? null,
+    ...tunnels,
     onExit: keys?.onExit ?? 'keep',
     sweepAfterMs: keys?.sweepAfter ?? 120_000,
   }

@@ -6,7 +6,7 @@ import * as z from 'zod'
 import { ROLE_NAMES } from '../bgp/capabilities/offer.js'
 import { MATCH_KEYS, SET_KEYS } from './schema-policy.js'
 import { choose, isMapping, list, type Mapping, mapping, named, oneOrMore, optional, value } from './shapes.js'
-import { ADD_PATH_ALL } from './types.js'
+import { ADD_PATH_ALL, type Encapsulation } from './types.js'
 import * as v from './values.js'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -177,8 +177,6 @@ export const NEIGHBOR_NOT_YET: Readonly<Record<string, string>> = {
 export const FIB_NOT_YET: Readonly<Record<string, string>> = {
   takeOver: '',
   programClusterRoutes: '',
-  vxlan: '',
-  udp: '',
 }
 
 export const neighborSchema = mapping(neighborShape, NEIGHBOR_NOT_YET)
@@ -226,8 +224,21 @@ const originateEntry = choose<StaticKeys | FromKernelKeys>((input) => {
 })
 
 const DRIVERS = ['auto', 'netlink', 'iproute2', 'memory', 'off'] as const
-const ENCAPSULATIONS = ['never', 'ipip', 'ipip-cross-subnet'] as const
-const LATER_ENCAPSULATIONS: readonly unknown[] = ['vxlan', 'vxlan-cross-subnet', 'udp']
+const encapsulationMode = v.oneOf('never', 'ipip', 'ipip-cross-subnet', 'vxlan', 'vxlan-cross-subnet', 'udp')
+const encapsulationList = list(
+  mapping({ within: value(v.prefix), mode: value(encapsulationMode) }),
+  'ranges: [{ within: 10.244.0.0/16, mode: ipip-cross-subnet }]',
+)
+const vxlanShape = {
+  layout: optional(v.oneOf('flannel', 'calico')),
+  vni: optional(v.integer(1, 16_777_215, 'a VXLAN network identifier')),
+  port: optional(v.port),
+  device: optional(v.interfaceName),
+  address: optional(v.interfaceAddress),
+  mac: optional(v.macAddress),
+}
+export type VxlanKeys = Mapping<typeof vxlanShape>
+const udpShape = { device: optional(v.interfaceName), port: optional(v.port) }
 
 const fibShape = {
   driver: optional(v.oneOf(...DRIVERS)),
@@ -237,13 +248,13 @@ const fibShape = {
   metric: optional(v.routeMetric),
   sourceAddress: oneOrMore(value(v.address), 'addresses, one of each family').optional(),
   maxPaths: optional(v.integer(1, 64)),
-  encapsulation: optional((input) => {
-    if (LATER_ENCAPSULATIONS.includes(input))
-      throw new v.ValueError(`one of ${ENCAPSULATIONS.join(', ')} (vxlan and udp are not supported yet)`)
-    return v.oneOf(...ENCAPSULATIONS)(input)
-  }),
+  encapsulation: choose<Encapsulation>((input) =>
+    Array.isArray(input) ? encapsulationList : value(encapsulationMode),
+  ).optional(),
   tunnelDevice: optional(v.interfaceName),
   tunnelAddress: optional(v.interfaceAddress),
+  vxlan: mapping(vxlanShape).optional(),
+  udp: mapping(udpShape).optional(),
   onExit: optional(v.oneOf('keep', 'flush')),
   sweepAfter: optional(v.durationMs(1000, 3_600_000)),
 }
@@ -301,6 +312,8 @@ export const SUPPORTED_KEYS = {
     'interfaces',
   ],
   fib: Object.keys(fibShape),
+  vxlan: Object.keys(vxlanShape),
+  udp: Object.keys(udpShape),
   match: MATCH_KEYS,
   set: SET_KEYS,
 } as const

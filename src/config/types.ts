@@ -250,13 +250,44 @@ export interface FibConfig {
   /** By Family: source-address hint of unicast routes (`src`), or null. */
   readonly sources: readonly [string | null, string | null]
   readonly maxPaths: number
-  readonly encapsulation: 'never' | 'ipip' | 'ipip-cross-subnet'
+  readonly encapsulation: Encapsulation
+  /** The IPIP device. */
   readonly tunnelDevice: string
   /** Address given to a tunnel device that we create (`10.244.1.0/32`), or null. */
   readonly tunnelAddress: string | null
+  readonly vxlan: VxlanConfig
+  readonly udp: UdpTunnelConfig
   readonly onExit: 'keep' | 'flush'
   /** How long adopted routes that nobody confirmed wait for peers that do not come, ms. */
   readonly sweepAfterMs: number
+}
+
+/** How packets to IPv4 prefixes are wrapped. `-cross-subnet`: not where the next hop is in a directly connected subnet. */
+export type EncapsulationMode = 'never' | 'ipip' | 'ipip-cross-subnet' | 'vxlan' | 'vxlan-cross-subnet' | 'udp'
+/** One mode for all IPv4 prefixes, or one per range: the longest range that holds the prefix decides, outside of all it is `never`. */
+export type Encapsulation = EncapsulationMode | readonly EncapsulationRule[]
+export interface EncapsulationRule {
+  readonly within: PrefixText
+  readonly mode: EncapsulationMode
+}
+
+export interface VxlanConfig {
+  readonly layout: 'flannel' | 'calico'
+  readonly vni: number
+  /** UDP port of the outer packets. */
+  readonly port: number
+  readonly device: string
+  /** VTEP address of a device that we create (`10.244.1.0/32`), or null: none. */
+  readonly address: string | null
+  /** MAC of a device that we create; null: made from the node's address (src/fib/encap/rule.ts). */
+  readonly mac: string | null
+}
+
+/** Flannel's UDP back end. */
+export interface UdpTunnelConfig {
+  /** The TUN device. */
+  readonly device: string
+  readonly port: number
 }
 
 /** One fault of a configuration file; all are collected and shown together. */

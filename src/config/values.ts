@@ -216,6 +216,16 @@ export function interfaceAddress(value: unknown): string {
   return `${formatAddress(octets)}/${integer(0, octets.length * 8, 'a prefix length')(length ?? String(octets.length * 8))}`
 }
 
+/** Of one station: `6e:62:c0:a8:00:01`, in lower case. */
+export function macAddress(value: unknown): string {
+  const text = typeof value === 'string' ? value.toLowerCase().replaceAll('-', ':') : ''
+  // The lowest bit of the first octet marks a group (IEEE 802).
+  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(text) || (Number.parseInt(text.slice(0, 2), 16) & 1) === 1)
+    throw new ValueError('a unicast MAC address, such as 6e:62:c0:a8:00:01')
+  if (text === '00:00:00:00:00:00') throw new ValueError('a MAC address that is not all zeros')
+  return text
+}
+
 /** A router or cluster id: u32, not 0 (RFC 6286). */
 export function bgpIdentifier(value: unknown): number {
   try {

@@ -19,6 +19,7 @@ import {
   type FibOutcome,
   type FibTrigger,
 } from './driver.js'
+import type { Encapsulator, FarNode, OwnVtep } from './encap/types.js'
 import { applyTo, isSameHop, isSameRoute, NO_ROUTES, type OurRoute, type PrefixPlan, planRoutes } from './plan.js'
 import { protocolName } from './protocols.js'
 import { LearnedRoutes } from './recursion.js'
@@ -34,8 +35,8 @@ export interface EngineOptions {
   readonly protocol: number
   readonly rules: HopRules
   readonly resolve: (nextHop: string, actual: ActualTable) => Resolution
-  /** Looks after the tunnel device; called at the start (may reject with a FibError) and with every dump (never rejects). */
-  readonly tunnel: ((first: boolean, rules: HopRules) => Promise<void>) | null
+  /** Tunnel devices and far nodes; null: no tunnels. */
+  readonly tunnel: Encapsulator | null
   readonly log: (fact: FibFact) => void
   /** Taken before anything is read; rejects with a FibError where somebody else has it. Resolves with what gives it back. */
   readonly lock?: () => Promise<() => Promise<void>>
@@ -111,9 +112,10 @@ export class FibEngine implements Fib {
   async #open(): Promise<void> {
     await this.#options.driver.open((trigger) => this.#onTrigger(trigger))
     try {
-      await this.#options.tunnel?.(true, this.#rules)
+      await this.#options.tunnel?.keep(true, this.#rules)
       this.#actual = await this.#readAll()
     } catch (error) {
+      await this.#options.tunnel?.close()
       await this.#options.driver.close()
       throw error
     }
@@ -230,6 +232,10 @@ export class FibEngine implements Fib {
     this.#wake()
   }
 
+  ownVtep(): OwnVtep | null {
+    return this.#options.tunnel?.ownVtep() ?? null
+  }
+
   async stop(mode: 'keep' | 'flush'): Promise<void> {
     if (mode === 'flush') await this.flush()
     const wasRunning = this.#phase === 'running'
@@ -240,6 +246,7 @@ export class FibEngine implements Fib {
     this.#foreignTimer = null
     await this.#loop
     if (wasRunning) {
+      await this.#options.tunnel?.close()
       await this.#options.driver.close()
       await this.#unlock?.()
     }
@@ -283,12 +290,18 @@ export class FibEngine implements Fib {
     const batch = this.#nextBatch()
     const before = this.#inFlight
     if (batch.operations.length === 0) {
-      if (before !== null) await this.#finish()
+      await this.#options.tunnel?.prepare()
+      if (before !== null) {
+        await this.#finish()
+        return
+      }
+      await this.#tidyTunnels()
       // Many prefixes without anything to do (all are looked at when foreign routes change) must not hold the event loop.
-      else if (batch.looked >= MAX_BATCH) await nextTurn()
+      if (batch.looked >= MAX_BATCH) await nextTurn()
       return
     }
     const outcomes = await before?.outcomes
+    await this.#options.tunnel?.prepare()
     this.#inFlight = { ...batch, outcomes: this.#options.driver.apply(batch.operations) }
     if (before !== null) this.#takeAll(before, outcomes!)
     if (this.#lostInARow > 0) await this.#finish()
@@ -301,7 +314,13 @@ export class FibEngine implements Fib {
     const outcomes = await batch.outcomes
     this.#inFlight = null
     this.#takeAll(batch, outcomes)
+    await this.#tidyTunnels()
     if (this.#lostInARow > 1) await delay(this.#options.lostDelayMs ?? LOST_DELAY_MS)
+  }
+
+  /** Only while nothing is under way: the routes that led to what goes are gone. */
+  async #tidyTunnels(): Promise<void> {
+    await this.#options.tunnel?.tidy(this.#swept && this.#queueAt === this.#queue.length)
   }
 
   #nextBatch(): Planned {
@@ -385,6 +404,8 @@ export class FibEngine implements Fib {
   /** What is to be done for a prefix, and its state as far as it is known without doing it. */
   #judge(cell: Cell): readonly FibOperation[] {
     const { desired } = cell
+    const { tunnel } = this.#options
+    if (desired === null || this.#flushed) tunnel?.want(cell.prefix, NO_FAR_NODES)
     if (desired === null) return this.#plan(cell, null).operations
     if (this.#flushed) {
       cell.planned = null
@@ -396,6 +417,7 @@ export class FibEngine implements Fib {
       return []
     }
     const route = this.#withSource(planRoute(desired, this.#rules, this.#resolver))
+    tunnel?.want(cell.prefix, typeof route === 'string' ? NO_FAR_NODES : (route.far ?? NO_FAR_NODES))
     if (typeof route === 'string') {
       cell.planned = null
       this.#change(cell, 'unresolved', route)
@@ -449,7 +471,7 @@ export class FibEngine implements Fib {
   async #lookNow(): Promise<boolean> {
     const look = this.#look
     this.#look = Look.NONE
-    await this.#options.tunnel?.(false, this.#rules)
+    await this.#options.tunnel?.keep(false, this.#rules)
     return look === Look.DEVICES || (await this.#resync(look))
   }
 
@@ -932,3 +954,4 @@ const LOST_DELAY_MS = 500
 const UNCONFIRMED = 'found at start, not yet confirmed by a peer'
 const FLUSHED = "flushed by command; 'nodebgp fib restore' writes it again"
 const FLUSH_LIMIT_MS = 10_000
+const NO_FAR_NODES: readonly FarNode[] = Object.freeze([])

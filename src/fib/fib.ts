@@ -5,6 +5,7 @@
 import { isIP } from 'node:net'
 import type { FibConfig } from '../config/types.js'
 import type { FibDriver, FibFact, FibOutcome } from './driver.js'
+import { createEncapsulator } from './encap/encapsulator.js'
 import { FibEngine } from './engine.js'
 import { Iproute2Driver } from './iproute2.js'
 import { takeLock } from './lock.js'
@@ -12,7 +13,6 @@ import { MemoryDriver, MemoryTable } from './memory.js'
 import { NetlinkDriver } from './netlink.js'
 import { FD_VARIABLE, findNetlink } from './netlink-socket.js'
 import { resolveAnywhere, resolveInKernel } from './resolve.js'
-import { createTunnelKeeper } from './tunnel.js'
 import { type Fib, FibError } from './types.js'
 
 export interface FibOptions extends Omit<FibConfig, 'sweepAfterMs'> {
@@ -59,10 +59,12 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
   const netns = config.netns ?? null
   const { name, driver, why } = kernelDriver(config, hooks)
   hooks.onDriver?.(driver)
-  const tunnel = createTunnelKeeper({
+  const tunnel = createEncapsulator({
     netns,
     nodeAddresses: config.nodeAddresses ?? [],
     tunnelAddress: config.tunnelAddress,
+    vxlan: config.vxlan,
+    udp: config.udp,
     log: hooks.log,
   })
   return new FibEngine({
@@ -144,6 +146,7 @@ function createOffFib(): Fib {
     entries: () => [],
     entry: () => undefined,
     reconfigure: () => {},
+    ownVtep: () => null,
     stop: async () => {},
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Edge: one persistent `ip -force -batch -` child. Lines go in; which of them failed, and in whose words, comes back.
+ * Edge: one persistent `ip -force -batch -` (or `bridge …`) child. Lines go in; which of them failed, and in whose words, comes back.
  *
  * `ip` reports failures on standard error: the message, then `Command failed -:N`, N being the number of the line since the child started.
  * Every batch ends with a line that is no command; once its number is reported, all lines before it are done. Whatever was not
@@ -16,6 +16,7 @@ export interface BatchResult {
 
 export class IpBatch {
   readonly #args: readonly string[]
+  readonly #program: 'ip' | 'bridge'
   readonly #onExit: (words: string) => void
   #child: ChildProcessWithoutNullStreams | null = null
   /** Lines written to this child. */
@@ -27,9 +28,10 @@ export class IpBatch {
   #outdated = false
 
   /** `args` come before `-force -batch -`: `-n NAME` for a namespace. `onExit` is called when a child ends that was not closed. */
-  constructor(args: readonly string[], onExit: (words: string) => void) {
+  constructor(args: readonly string[], onExit: (words: string) => void, program: 'ip' | 'bridge' = 'ip') {
     this.#args = args
     this.#onExit = onExit
+    this.#program = program
   }
 
   /** Process id of the child, for tests and views; null where none runs. */
@@ -73,7 +75,9 @@ export class IpBatch {
   }
 
   #start(): ChildProcessWithoutNullStreams {
-    const child = spawn('ip', [...this.#args, '-force', '-batch', '-'], { env: { ...process.env, LC_ALL: 'C' } })
+    const child = spawn(this.#program, [...this.#args, '-force', '-batch', '-'], {
+      env: { ...process.env, LC_ALL: 'C' },
+    })
     this.#child = child
     this.#lines = 0
     this.#stderr = ''
@@ -94,7 +98,7 @@ export class IpBatch {
       this.#child = null
       const said = [...this.#words, this.#stderr.trim()].filter((word) => word !== '').join(' ')
       const how = spawnError !== '' ? spawnError : signal !== null ? `signal ${signal}` : `exit status ${code}`
-      const words = `ip -batch ended (${how})${said === '' ? '' : `: ${said.slice(0, 300)}`}`
+      const words = `${this.#program} -batch ended (${how})${said === '' ? '' : `: ${said.slice(0, 300)}`}`
       const pending = this.#pending
       this.#pending = null
       if (!this.#closing) this.#onExit(words)

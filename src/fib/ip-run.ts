@@ -14,9 +14,13 @@ export interface IpResult {
 }
 
 /** Never rejects. With `onChunk` standard output goes there and `stdout` stays empty. */
-export function runIp(args: readonly string[], onChunk?: (chunk: string) => void): Promise<IpResult> {
+export function runIp(
+  args: readonly string[],
+  onChunk?: (chunk: string) => void,
+  program: 'ip' | 'bridge' = 'ip',
+): Promise<IpResult> {
   return new Promise((resolve) => {
-    const child = spawn('ip', [...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } })
+    const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } })
     let stdout = ''
     let stderr = ''
     let spawnError: string | null = null

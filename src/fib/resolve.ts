@@ -3,12 +3,14 @@
  * written with.
  *
  * On-link: via the next hop itself; behind a gateway: via that gateway (RFC 4271 §9.1.2.1). With a tunnel (IPIP): via the BGP next hop, on
- * the tunnel device, onlink; the outer packet then takes the route found here. Link-local next hops carry their device: `fe80::1%eth0`.
+ * the tunnel device, onlink; the outer packet then takes the route found here (encap/mode.ts). Link-local next hops carry their device: `fe80::1%eth0`.
  */
 import { parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
 import type { ActualTable } from './actual.js'
 import { kernelMetric } from './driver.js'
+import { wrap } from './encap/mode.js'
+import type { FarNode, TunnelRules } from './encap/types.js'
 import type { DesiredRoute, KernelHop, KernelRoute, PlannedRoute } from './types.js'
 
 export interface Resolution {
@@ -23,9 +25,7 @@ export interface Resolution {
   readonly length: number
 }
 
-export interface HopRules {
-  readonly encapsulation: 'never' | 'ipip' | 'ipip-cross-subnet'
-  readonly tunnelDevice: string
+export interface HopRules extends TunnelRules {
   readonly maxPaths: number
   readonly metric: number
   /** The metric is made from LOCAL_PREF, as Calico does (the better, the lower). */
@@ -87,6 +87,7 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
   const metric = kernelMetric(family, metricOf(desired, rules))
   if (kind === 'blackhole') return { family, prefix, kind, hops: [], metric }
   const hops: KernelHop[] = []
+  const far: FarNode[] = []
   const reasons: string[] = []
   for (const nextHop of desired.nextHops.slice(0, rules.maxPaths)) {
     const resolution = resolve(nextHop)
@@ -94,18 +95,32 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
       reasons.push(resolution.reason)
       continue
     }
-    const found = hopsOf(nextHop, family, resolution, rules)
-    if (typeof found === 'string') {
-      reasons.push(found)
+    if (family === Family.IPV6_UNICAST && !nextHop.includes(':')) {
+      reasons.push(`IPv4 next hop ${nextHop} for an IPv6 prefix`)
       continue
     }
-    for (const hop of found) {
+    const wrapped = wrap(desired, nextHop, resolution, desired.vteps?.get(nextHop), rules, resolve)
+    if (typeof wrapped === 'string') {
+      reasons.push(wrapped)
+      continue
+    }
+    if (wrapped !== null) far.push(...wrapped.far)
+    for (const hop of wrapped === null ? resolution.hops : [wrapped.hop]) {
       const known = hops.some((other) => other.gateway === hop.gateway && other.device === hop.device)
       if (!known && hops.length < rules.maxPaths) hops.push(hop)
     }
   }
   const source = rules.sources[family]
-  if (hops.length > 0) return { family, prefix, kind, hops, metric, ...(source === null ? {} : { source }) }
+  if (hops.length > 0)
+    return {
+      family,
+      prefix,
+      kind,
+      hops,
+      metric,
+      ...(source === null ? {} : { source }),
+      ...(far.length > 0 ? { far } : {}),
+    }
   return reasons.length > 0 ? reasons.join('; ') : 'the route has no next hop'
 }
 
@@ -113,26 +128,6 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
 function metricOf({ localPref }: DesiredRoute, rules: HopRules): number {
   if (!rules.metricFromLocalPref || localPref === undefined) return rules.metric
   return Math.max(1, MAX_METRIC - localPref)
-}
-
-function hopsOf(
-  nextHop: string,
-  family: Family,
-  resolution: Resolution,
-  rules: HopRules,
-): readonly KernelHop[] | string {
-  const isIpv4 = !nextHop.includes(':')
-  if (family === Family.IPV6_UNICAST && isIpv4) return `IPv4 next hop ${nextHop} for an IPv6 prefix`
-  const tunnelled =
-    family === Family.IPV4_UNICAST &&
-    isIpv4 &&
-    (rules.encapsulation === 'ipip' || (rules.encapsulation === 'ipip-cross-subnet' && !resolution.connected))
-  if (!tunnelled) return resolution.hops
-  // The outer packet must not go into the tunnel again.
-  if (resolution.hops.some((hop) => hop.device === rules.tunnelDevice)) {
-    return `the route to next hop ${nextHop} leads into the tunnel ${rules.tunnelDevice} itself`
-  }
-  return [{ gateway: nextHop, device: rules.tunnelDevice, onlink: true }]
 }
 
 function resolveLinkLocal(text: string, zone: string | null, actual: ActualTable): Resolution {

@@ -3,9 +3,11 @@
  * any other, such as Felix's tunl0, we only say what is wrong.
  */
 import type { FibFact } from './driver.js'
+import { tunnelKinds } from './encap/mode.js'
+import { ALIAS, isOurs } from './encap/ours.js'
+import type { TunnelRules } from './encap/types.js'
 import { netnsArgs, runIp } from './ip-run.js'
 import { isDeviceName } from './ip-text.js'
-import type { HopRules } from './resolve.js'
 import { FibError } from './types.js'
 
 export interface TunnelOptions {
@@ -21,8 +23,20 @@ export interface LinkJson {
   readonly ifname: string
   readonly flags: readonly string[]
   readonly mtu: number
+  readonly ifindex?: number
+  /** MAC address. */
+  readonly address?: string
   readonly ifalias?: string
-  readonly linkinfo?: { readonly info_kind?: string }
+  readonly linkinfo?: {
+    readonly info_kind?: string
+    readonly info_data?: {
+      readonly id?: number
+      readonly local?: string
+      readonly port?: number
+      readonly learning?: boolean
+      readonly type?: string
+    }
+  }
   readonly addr_info?: readonly {
     readonly family: string
     readonly local?: string
@@ -48,13 +62,13 @@ export function judgeTunnel(link: LinkJson, parentMtu: number, tunnelAddress: st
       problems: [`tunnel device ${name} is of type ${kind}, not ipip; set fib.tunnelDevice to another name`],
     }
   }
-  const isOurs = link.ifalias === ALIAS
+  const ours = isOurs(link)
   const isUp = link.flags.includes('UP')
   const addresses = (link.addr_info ?? []).filter((one) => one.family === 'inet')
   const repairs: string[] = []
   const problems: string[] = []
   const wantedMtu = parentMtu - IPIP_OVERHEAD
-  if (parentMtu > 0 && (isOurs ? link.mtu !== wantedMtu : link.mtu > wantedMtu)) {
+  if (parentMtu > 0 && (ours ? link.mtu !== wantedMtu : link.mtu > wantedMtu)) {
     repairs.push(`link set dev ${name} mtu ${wantedMtu}`)
     problems.push(
       `has MTU ${link.mtu}, above ${wantedMtu} (${parentMtu} of its parent less ${IPIP_OVERHEAD}): big packets are lost`,
@@ -68,50 +82,62 @@ export function judgeTunnel(link: LinkJson, parentMtu: number, tunnelAddress: st
     repairs.push(`link set dev ${name} up`)
     problems.push(`is down: routes through it cannot be written (ip link set ${name} up)`)
   }
-  if (isOurs) return { repairs, problems: [] }
+  if (ours) return { repairs, problems: [] }
   return { repairs: [], problems: problems.map((problem) => `tunnel device ${name} ${problem}`) }
 }
 
 export interface Parent {
+  /** Null: the node's address is on no device that carries packets (such as lo), or there is no address. */
+  readonly device: string | null
   /** 0: not known. */
   readonly mtu: number
   /** Source of the outer packets, or null. */
   readonly address: string | null
 }
 
-/** Pure: what carries the outer packets: the device with a node address, else the one with the smallest MTU of those that may. */
+/** Pure: what carries the outer packets: the device with the first node address that is on one, else the one with the smallest MTU of those that may. */
 export function findParent(links: readonly LinkJson[], nodeAddresses: readonly string[]): Parent {
+  const usable = links
+    .filter((link) => link.flags.includes('UP') && !link.flags.includes('LOOPBACK'))
+    .map((link) => ({
+      link,
+      addresses: (link.addr_info ?? []).filter((one) => one.family === 'inet' && one.scope === 'global'),
+    }))
+  for (const address of nodeAddresses) {
+    const own = usable.find(({ addresses }) => addresses.some((one) => one.local === address))
+    if (own !== undefined) return { device: own.link.ifname, mtu: own.link.mtu, address }
+  }
   const node = nodeAddresses.find((address) => !address.includes(':')) ?? null
-  let found: Parent = { mtu: 0, address: node }
-  for (const link of links) {
-    const addresses = (link.addr_info ?? []).filter((one) => one.family === 'inet' && one.scope === 'global')
-    if (link.flags.includes('LOOPBACK') || !link.flags.includes('UP')) continue
-    const own = addresses.find((one) => one.local !== undefined && nodeAddresses.includes(one.local))
-    if (own !== undefined) return { mtu: link.mtu, address: own.local! }
+  let found: Parent = { device: null, mtu: 0, address: node }
+  for (const { link, addresses } of usable) {
     const subnet = addresses.find((one) => one.prefixlen !== 32)
     if (subnet === undefined || (found.mtu > 0 && found.mtu <= link.mtu)) continue
-    found = { mtu: link.mtu, address: node ?? subnet.local ?? null }
+    found = { device: node === null ? link.ifname : null, mtu: link.mtu, address: node ?? subnet.local ?? null }
   }
   return found
 }
 
+/** What `ip` says of one device or of all; empty where there is none of that name. */
+export async function showLinks(netns: string | null, device: string | null): Promise<readonly LinkJson[]> {
+  const one = device === null ? [] : ['dev', device]
+  const result = await runIp([...netnsArgs(netns), '-j', '-d', 'address', 'show', ...one])
+  if (result.status !== 0) return []
+  try {
+    const list = JSON.parse(result.stdout) as LinkJson[]
+    return list.filter((link) => typeof link.ifname === 'string')
+  } catch {
+    return []
+  }
+}
+
 /** `first`: rejects with a FibError where there cannot be a tunnel; later calls only log. */
-export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rules: HopRules) => Promise<void> {
+export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rules: TunnelRules) => Promise<void> {
   const before = netnsArgs(options.netns)
   let said = ''
-  let parent: Parent = { mtu: 0, address: null }
+  let parent: Parent = { device: null, mtu: 0, address: null }
   let parentReadMs = Number.NEGATIVE_INFINITY
 
-  async function show(device: string | null): Promise<readonly LinkJson[]> {
-    const result = await runIp([...before, '-j', '-d', 'address', 'show', ...(device === null ? [] : ['dev', device])])
-    if (result.status !== 0) return []
-    try {
-      const list = JSON.parse(result.stdout) as LinkJson[]
-      return list.filter((link) => typeof link.ifname === 'string')
-    } catch {
-      return []
-    }
-  }
+  const show = (device: string | null): Promise<readonly LinkJson[]> => showLinks(options.netns, device)
 
   async function make(device: string): Promise<void> {
     // tunl0 takes what no other device claims; a device beside it has to name the address that the other nodes send to (as Flannel's does).
@@ -156,7 +182,7 @@ export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rul
   }
 
   return async (first, rules) => {
-    if (rules.encapsulation === 'never') return
+    if (!tunnelKinds(rules.encapsulation).has('ipip')) return
     if (!isDeviceName(rules.tunnelDevice))
       throw new FibError(`fib.tunnelDevice '${rules.tunnelDevice}' is no device name`)
     try {
@@ -181,10 +207,8 @@ function explainMissing(device: string, local: string, words: string): string {
   )
 }
 
-/** Marks devices that we made. */
-const ALIAS = 'nodebgp'
 /** Made by the module ipip in every network namespace. */
 const FALLBACK_DEVICE = 'tunl0'
 /** Octets of the outer IPv4 header. */
 const IPIP_OVERHEAD = 20
-const PARENT_READ_MS = 30_000
+export const PARENT_READ_MS = 30_000

@@ -3,6 +3,7 @@
  */
 import type { FibConfig } from '../config/types.js'
 import type { Family } from '../net/family.js'
+import type { FarNode, OwnVtep, Vtep } from './encap/types.js'
 
 /** A route that the Loc-RIB wants in the kernel. */
 export interface DesiredRoute {
@@ -14,6 +15,8 @@ export interface DesiredRoute {
   readonly nextHops: readonly string[]
   /** LOCAL_PREF of the winner, where the metric is made from it. */
   readonly localPref?: number
+  /** By next hop: what BGP says of the far end of a VXLAN tunnel. */
+  readonly vteps?: ReadonlyMap<string, Vtep>
 }
 
 /** A route as the kernel has it (any protocol). */
@@ -42,6 +45,8 @@ export interface PlannedRoute {
   readonly hops: readonly KernelHop[]
   readonly metric: number
   readonly source?: string | undefined
+  /** What has to be in place before. */
+  readonly far?: readonly FarNode[]
 }
 
 export type FibRouteState =
@@ -88,9 +93,11 @@ export interface Fib {
   reconfigure(
     config: Pick<
       FibConfig,
-      'metric' | 'metricFromLocalPref' | 'maxPaths' | 'encapsulation' | 'tunnelDevice' | 'sources'
+      'metric' | 'metricFromLocalPref' | 'maxPaths' | 'encapsulation' | 'tunnelDevice' | 'vxlan' | 'udp' | 'sources'
     >,
   ): void
+  /** Our own end of VXLAN tunnels, once started; null without one. */
+  ownVtep(): OwnVtep | null
   /** `keep`: our routes stay in the kernel and are adopted by the next run. `flush`: they are removed. */
   stop(mode: 'keep' | 'flush'): Promise<void>
 }

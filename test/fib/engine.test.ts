@@ -11,6 +11,8 @@ import { blackhole, unicast } from './support.js'
 const RULES = {
   encapsulation: 'never',
   tunnelDevice: 'tunl0',
+  vxlan: { device: 'flannel.1', vni: 1, port: 8472 },
+  udp: { device: 'flannel0' },
   maxPaths: 4,
   metric: 0,
   metricFromLocalPref: false,

@@ -48,6 +48,8 @@ export const BASE: FibOptions = {
   encapsulation: 'never',
   tunnelDevice: 'tunl0',
   tunnelAddress: null,
+  vxlan: { layout: 'flannel', vni: 1, port: 8472, device: 'flannel.1', address: null, mac: null },
+  udp: { device: 'flannel0', port: 8285 },
   onExit: 'keep',
 }
 

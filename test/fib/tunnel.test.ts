@@ -55,8 +55,9 @@ t.test('the parent: the device of the node address, else the smallest MTU; never
     eth('e0', 9000, '192.168.0.1'),
     eth('e1', 1500, '192.168.1.1'),
   ]
-  t.same(findParent(links, ['192.168.0.1']), { mtu: 9000, address: '192.168.0.1' })
-  t.same(findParent(links, []), { mtu: 1500, address: '192.168.1.1' })
-  t.same(findParent(links, ['fd00::1', '10.0.0.1']), { mtu: 1500, address: '10.0.0.1' })
-  t.same(findParent([], []), { mtu: 0, address: null })
+  t.same(findParent(links, ['192.168.0.1']), { device: 'e0', mtu: 9000, address: '192.168.0.1' })
+  t.same(findParent(links, ['192.168.1.1', '192.168.0.1']), { device: 'e1', mtu: 1500, address: '192.168.1.1' })
+  t.same(findParent(links, []), { device: 'e1', mtu: 1500, address: '192.168.1.1' })
+  t.same(findParent(links, ['fd00::1', '10.0.0.1']), { device: null, mtu: 1500, address: '10.0.0.1' })
+  t.same(findParent([], []), { device: null, mtu: 0, address: null })
 })

@@ -1,0 +1,63 @@
+/**
+ * Edge: the tunnels of this node, of whatever kinds the configuration asks for, as one thing for the engine.
+ */
+import type { UdpTunnelConfig, VxlanConfig } from '../../config/types.js'
+import type { FibFact } from '../driver.js'
+import { createTunnelKeeper } from '../tunnel.js'
+import { tunnelKinds } from './mode.js'
+import type { Encapsulator } from './types.js'
+import { VxlanKeeper } from './vxlan.js'
+
+export interface EncapsulatorOptions {
+  readonly netns: string | null
+  /** The first one that is on a device is the source of outer packets. */
+  readonly nodeAddresses: readonly string[]
+  /** For an IPIP or TUN device that we make: `10.244.1.0/32`. */
+  readonly tunnelAddress: string | null
+  readonly vxlan: VxlanConfig
+  readonly udp: UdpTunnelConfig
+  readonly log: (fact: FibFact) => void
+}
+
+export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
+  const keepIpip = createTunnelKeeper(options)
+  let vxlan: VxlanKeeper | null = null
+  let said = ''
+
+  const guard = async (first: boolean, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work()
+      said = ''
+    } catch (error) {
+      if (first) throw error
+      const text = (error as Error).message
+      if (text !== said) options.log({ event: 'warning', fields: { text } })
+      said = text
+    }
+  }
+
+  return {
+    async keep(first, rules) {
+      const kinds = tunnelKinds(rules.encapsulation)
+      await keepIpip(first, rules)
+      if (kinds.has('vxlan')) {
+        vxlan ??= new VxlanKeeper(options)
+        const keeper = vxlan
+        await guard(first, () => keeper.keep())
+      }
+    },
+    want(prefix, far) {
+      vxlan?.want(prefix, far)
+    },
+    async prepare() {
+      await vxlan?.prepare()
+    },
+    async tidy(complete) {
+      await vxlan?.tidy(complete)
+    },
+    ownVtep: () => vxlan?.ownVtep ?? null,
+    async close() {
+      await vxlan?.close()
+    },
+  }
+}
