@@ -32,6 +32,8 @@ export class BfdSockets {
   readonly #events: SocketEvents
   readonly #incoming = new Map<string, Socket>()
   readonly #outgoing = new Map<number, Outgoing>()
+  readonly #retries = new Set<NodeJS.Timeout>()
+  #closed = false
 
   constructor(events: SocketEvents) {
     const found = findSys()
@@ -74,6 +76,8 @@ export class BfdSockets {
   }
 
   closeAll(): void {
+    this.#closed = true
+    for (const retry of this.#retries) clearTimeout(retry)
     for (const id of [...this.#outgoing.keys()]) this.close(id)
     for (const socket of this.#incoming.values()) socket.close()
     this.#incoming.clear()
@@ -108,7 +112,7 @@ export class BfdSockets {
   #listen(family: 4 | 6, multihop: boolean): void {
     const key = `${family} ${multihop}`
     if (this.#incoming.has(key)) return
-    const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', ipv6Only: true })
+    const socket = createSocket(family === 4 ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true })
     this.#incoming.set(key, socket)
     const port = multihop ? MULTIHOP_PORT : SINGLE_HOP_PORT
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -117,6 +121,7 @@ export class BfdSockets {
       this.#events.trouble(`BFD cannot listen on UDP port ${port}, IPv${family}: ${error.message}${help}`)
       this.#incoming.delete(key)
       socket.close()
+      if (!this.#closed) this.#retries.add(setTimeout(() => this.#listen(family, multihop), RETRY_MS))
     })
     socket.on('message', (octets, { address }) => this.#events.message(octets, address, multihop))
     const address = family === 4 ? '0.0.0.0' : '::'
@@ -169,6 +174,8 @@ function ignore(): void {}
 const FIRST_PORT = 49152
 const LAST_PORT = 65535
 const PORTS_TRIED = 100
+/** Who has the port may go away. */
+const RETRY_MS = 5000
 /** Of thousands of peers, for the time in which the thread does not run; the kernel caps it at net.core.rmem_max. */
 const RECEIVE_OCTETS = 4 << 20
 const AF_INET = 2

@@ -68,6 +68,8 @@ export class BfdTable {
   readonly #byId = new Map<number, Entry>()
   readonly #byDiscriminator = new Map<number, Entry>()
   readonly #byAddress = new Map<string, Entry>()
+  /** Those that say goodbye, by address. */
+  readonly #leaving = new Map<string, Entry>()
   readonly #queue = new DeadlineQueue()
   readonly #discards = new Map<string, number>()
   /** To be judged after a read pass. */
@@ -92,6 +94,9 @@ export class BfdTable {
   }
 
   open(id: number, target: BfdTarget, settings: BfdSettings, nowMs: number): void {
+    // What it still says would bring the new one down at the peer, which takes both for one.
+    const leaving = this.#leaving.get(keyOf(target))
+    if (leaving !== undefined) this.#end(leaving)
     let discriminator = this.#options.newDiscriminator()
     while (this.#byDiscriminator.has(discriminator)) discriminator = this.#options.newDiscriminator()
     const session = new BfdSession({ discriminator, settings, random: this.#options.random, nowMs })
@@ -118,7 +123,8 @@ export class BfdTable {
     entry.endsAtMs = nowMs + GOODBYE_MS
     entry.suspectLateMs = null
     this.#byDiscriminator.delete(entry.session.discriminator)
-    if (this.#byAddress.get(keyOf(entry.target)) === entry) this.#byAddress.delete(keyOf(entry.target))
+    this.#byAddress.delete(keyOf(entry.target))
+    this.#leaving.set(keyOf(entry.target), entry)
     this.#served(entry)
   }
 
@@ -159,8 +165,7 @@ export class BfdTable {
     for (let item = this.#queue.takeDue(nowMs); item !== undefined; item = this.#queue.takeDue(nowMs)) {
       const entry = item as Entry
       if (entry.endsAtMs <= nowMs) {
-        this.#byId.delete(entry.id)
-        this.#options.ended(entry.id)
+        this.#end(entry)
         continue
       }
       entry.session.transmit(nowMs)
@@ -218,6 +223,13 @@ export class BfdTable {
       lateWakes: session.lateWakes,
       sourcePort: sourcePort(id),
     }))
+  }
+
+  #end(entry: Entry): void {
+    this.#queue.cancel(entry)
+    this.#byId.delete(entry.id)
+    this.#leaving.delete(keyOf(entry.target))
+    this.#options.ended(entry.id)
   }
 
   /** Hands out what the session made, and queues it again. */

@@ -163,12 +163,12 @@ export class Speaker {
     this.#routes.stop()
     this.#own.stop()
     this.#feed.stop()
-    // Before BGP ends: the peers are not to take the silence for a failure.
-    await this.#bfd.stop()
     // Who flushes the kernel's routes does not come back to them.
     const began = this.#listening
     await this.#manager.stop('', began && routes === 'keep' && !this.#fib.flushed)
     this.#listening = false
+    // With the end of its BGP session each peer has been told AdminDown.
+    await this.#bfd.stop()
     await this.#restart.stop(began)
     this.#engine.stop()
     await this.#fib.stop(routes)

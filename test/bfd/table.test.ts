@@ -173,10 +173,13 @@ t.test('the same peer again while the old session says goodbye', async (t) => {
   const world = new World()
   world.up(1, 100)
   world.table.close(1, true, world.nowMs)
+  world.sent.length = 0
   world.table.open(2, PEER, FAST, world.nowMs)
+  t.same(world.ended, [1], 'two voices would be one to the peer')
   world.hear({ state: 'Down', yourDiscriminator: 0 })
   t.equal(world.state(2), 'Init')
   world.run(3000)
+  t.ok(world.sent.every(({ id }) => id === 2))
   t.same(world.ended, [1])
   world.hear({ state: 'Down', yourDiscriminator: 0 })
   t.equal(world.state(2), 'Init', 'the end of the old one took nothing away')

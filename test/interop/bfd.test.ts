@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { BfdSessionView, BfdView } from '../../src/api/types.js'
 import { REQUIREMENTS } from '../support/daemons/index.js'
-import { Process } from '../support/daemons/process.js'
+import { Process, runIn } from '../support/daemons/process.js'
 import { type Host, Segment } from '../support/daemons/segment.js'
 import { MAIN, Nodebgp } from '../support/nodebgp.js'
 import { requireOrSkip } from '../support/require.js'
@@ -16,40 +16,63 @@ import { BIRD_TIMERS, frrTimers, PlainBird, PlainFrr } from './plain-daemons.js'
 const ASN = 64512
 const TIMERS = 'min rx interval 100 ms; min tx interval 100 ms; multiplier 3;'
 const FAST = { interval: '100ms', multiplier: 3 }
+const BULK = 200_000
 
 /** SIGUSR2 holds its main loop for two seconds. */
-class Nodebgp2 extends Nodebgp {
+class Subject extends Nodebgp {
+  env: Record<string, string> = {}
+
   protected override async launch(): Promise<Process> {
     this.writeConfiguration()
-    const hold = `process.on('SIGUSR2',()=>{process.emitWarning('held');Atomics.wait(new Int32Array(new SharedArrayBuffer(4)),0,0,2000)})`
-    const hook = `import{isMainThread}from'node:worker_threads';if(isMainThread){${hold}}`
-    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
+    const hold = "console.error('held');Atomics.wait(new Int32Array(new SharedArrayBuffer(4)),0,0,2000)"
+    const hook = `import{isMainThread}from'node:worker_threads';if(isMainThread)process.on('SIGUSR2',()=>{${hold}})`
+    const env = { ...this.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
     return new Process(this.host.netns, this.logFile, process.execPath, [MAIN, 'run', '-c', this.file], env)
+  }
+
+  /** Blocks the main loop. Resolves when it has begun. */
+  async hold(): Promise<void> {
+    const before = this.#heldCount()
+    this.process?.signal('SIGUSR2')
+    await until('the main loop is held', () => this.#heldCount() > before)
+  }
+
+  #heldCount(): number {
+    return readFileSync(this.logFile, 'utf8')
+      .split('\n')
+      .filter((line) => line === 'held').length
   }
 
   bfd(): Promise<BfdView> {
     return this.get('/v1/bfd') as Promise<BfdView>
   }
 
-  async bfdTo(host: Host): Promise<BfdSessionView> {
+  async bfdTo(address: string): Promise<BfdSessionView> {
     const { sessions } = await this.bfd()
-    return sessions.find(({ address }) => address === host.v4)!
+    const found = sessions.find((one) => one.address === address)
+    if (found === undefined) throw new Error(`no BFD to ${address}`)
+    return found
   }
 
-  async isUp(host: Host): Promise<BfdSessionView> {
-    return until(
-      `BFD to ${host.label} is up at its pace`,
-      () => this.bfdTo(host),
-      ({ state, session }) => state === 'Up' && session?.detectionMs === 300 && session.transmitMs === 100,
+  /** Up, and both sides have the fast pace. */
+  async isUp(address: string, detectionMs = 300): Promise<NonNullable<BfdSessionView['session']>> {
+    const { session } = await until(
+      `BFD to ${address} is up at its pace`,
+      () => this.bfdTo(address),
+      ({ state, session }) => state === 'Up' && session?.detectionMs === detectionMs && !session.polling,
     )
+    return session!
   }
 
-  /** Lines of the log, from the `from`th on. */
-  lines(from = 0): LogLine[] {
-    const text = readFileSync(this.logFile, 'utf8').split('\n').slice(from)
+  /** Lines of the log. */
+  lines(): LogLine[] {
+    const text = readFileSync(this.logFile, 'utf8').split('\n')
     return text.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as LogLine)
   }
 }
+
+/** The part of a tap test that is used here. */
+type Checks = Pick<typeof t, 'match' | 'comment'>
 
 interface LogLine {
   readonly time: number
@@ -66,19 +89,36 @@ t.test('BFD with BIRD and FRR', async (t) => {
   const packages = [...needed.map((one) => one.package), 'iproute2']
   if (!requireOrSkip(t, { commands, packages, root: true })) return
   const segment = new Segment(t)
-  const [here, birdHost, frrHost] = [segment.host('us', 1), segment.host('bird', 2), segment.host('frr', 3)]
+  const here = segment.host('us', 1)
+  const [birdHost, frrHost, nodeHost] = [segment.host('bird', 2), segment.host('frr', 3), segment.host('node', 4)]
+  const bulkHost = segment.host('bulk', 5)
+  const [ourLink, nodeLink] = [await linkLocal(here), await linkLocal(nodeHost)]
+  const listen = [{ address: '0.0.0.0' }, { address: '::' }]
+  const common = { asn: ASN, connectRetry: '1s', holdTime: '90s' }
   const neighbors = (bfd: unknown): Record<string, unknown>[] => [
-    { name: 'bird', address: birdHost.v4, asn: ASN, connectRetry: '1s', holdTime: '90s', bfd },
-    { name: 'frr', address: frrHost.v4, asn: ASN, connectRetry: '1s', holdTime: '90s', bfd },
+    { name: 'bird', address: birdHost.v4, ...common, bfd },
+    { name: 'bird6', address: birdHost.v6, ...common, bfd: { ...FAST, multihop: true } },
+    { name: 'frr', address: frrHost.v4, ...common, bfd },
+    { name: 'link', address: `${nodeLink}%eth0`, ...common, passive: true, bfd: FAST },
+    { name: 'nodes', range: '172.31.5.4/32', ...common, connectRetry: '1s', bfd: FAST },
+    { name: 'bulk', address: bulkHost.v4, ...common, passive: true },
   ]
-  const us = segment.add(new Nodebgp2({ host: here, asn: ASN, peers: [] }, { neighbors: neighbors(FAST) }))
+  const us = segment.add(new Subject({ host: here, asn: ASN, peers: [] }, { listen, neighbors: neighbors(FAST) }))
+  const nodePeers = (bfd: unknown) => [
+    { name: 'us', address: here.v4, ...common, bfd },
+    { name: 'link', address: `${ourLink}%eth0`, ...common, bfd: FAST },
+  ]
+  const node = segment.add(new Subject({ host: nodeHost, asn: ASN, peers: [] }, { listen, neighbors: nodePeers(FAST) }))
+  // As where neither koffi nor node:ffi is there.
+  node.env = { NODEBGP_SYS: 'none' }
   const bird = segment.add(
     new PlainBird(
       birdHost,
       `protocol static { ipv4; route 10.244.2.0/26 blackhole; }
-protocol bfd bfd1 { interface "eth0" { ${TIMERS} }; }
-protocol bgp up { local ${birdHost.v4} as ${ASN}; neighbor ${here.v4} as ${ASN}; direct; bfd on; ${BIRD_TIMERS.replace('hold time 9', 'hold time 90')}
-  ipv4 { import all; export all; }; }`,
+protocol bfd bfd1 { interface "eth0" { ${TIMERS} }; multihop { ${TIMERS} }; }
+template bgp plain { ${BIRD_TIMERS.replace('hold time 9', 'hold time 90')} bfd on; ipv4 { import all; export all; }; }
+protocol bgp four from plain { local ${birdHost.v4} as ${ASN}; neighbor ${here.v4} as ${ASN}; direct; }
+protocol bgp six from plain { local ${birdHost.v6} as ${ASN}; neighbor ${here.v6} as ${ASN}; multihop 2; ipv6 { import all; export none; }; }`,
     ),
   )
   const frr = segment.add(
@@ -92,11 +132,18 @@ protocol bgp up { local ${birdHost.v4} as ${ASN}; neighbor ${here.v4} as ${ASN};
       { bfd: true },
     ),
   )
-  await Promise.all([us.start(), bird.start(), frr.start()])
+  const bulk = segment.add(
+    new PlainBird(
+      bulkHost,
+      `protocol static { ipv4; ${Array.from({ length: BULK }, (_, n) => `route 11.${n >> 16}.${(n >> 8) & 255}.${n & 255}/32 blackhole;`).join('\n')} }
+protocol bgp b { local ${bulkHost.v4} as ${ASN}; neighbor ${here.v4} as ${ASN}; direct; ${BIRD_TIMERS} ipv4 { import none; export all; }; }`,
+    ),
+  )
+  await Promise.all([us.start(), node.start(), bird.start(), frr.start()])
 
   /** Ends a peer by `fail`, and says by what it was noticed. */
-  const goneByBfd = async (name: string, host: Host, fail: () => void): Promise<void> => {
-    await us.isUp(host)
+  const goneByBfd = async (t: Checks, name: string, host: Host, fail: () => void): Promise<void> => {
+    await us.isUp(host.v4)
     const before = us.lines().length
     const failedAt = Date.now()
     fail()
@@ -112,33 +159,150 @@ protocol bgp up { local ${birdHost.v4} as ${ASN}; neighbor ${here.v4} as ${ASN};
   }
 
   t.test('comes up, and both ends agree', async (t) => {
-    const [toBird, toFrr] = [await us.isUp(birdHost), await us.isUp(frrHost)]
+    const toBird = await us.isUp(birdHost.v4)
+    const toFrr = await us.isUp(frrHost.v4)
     t.equal((await us.bfd()).checksHopLimit, true)
     t.match(await bird.ask('show', 'bfd', 'sessions'), /172\.31\.5\.1 +eth0 +Up .* 0\.100 +0\.300/)
-    const peers = JSON.parse(await frr.askBfd('show bfd peers json')) as Record<string, unknown>[]
+    const peers = JSON.parse(await frr.askBfd('show bfd peers json')) as unknown[]
     t.match(peers, [
-      {
-        peer: here.v4,
-        status: 'up',
-        id: toFrr.session?.remoteDiscriminator,
-        'remote-id': toFrr.session?.localDiscriminator,
-      },
+      { peer: here.v4, status: 'up', id: toFrr.remoteDiscriminator, 'remote-id': toFrr.localDiscriminator },
     ])
-    t.ok(toBird.session!.sourcePort >= 49152)
+    t.ok(toBird.sourcePort >= 49152)
+    t.equal(toBird.multihop, false)
     t.match(await us.command('show', 'bfd'), /bird +172\.31\.5\.2 +Up +Up .* 100 ms +100 ms +300 ms/)
     t.match(await us.command('show', 'neighbors', 'bird'), /BFD: +Up/)
   })
 
-  t.test('a frozen peer', async () => {
-    await goneByBfd('bird', birdHost, () => bird.signal('SIGSTOP'))
-    t.match(await us.command('show', 'errors', 'bird'), /session-reset, NOTIFICATION 6\/10 \(Cease\/BFD Down\)/)
-    bird.signal('SIGCONT')
-    await us.isUp(birdHost)
+  t.test('IPv6 over several hops (RFC 5883), a link-local session, and a neighbour of a range', async (t) => {
+    t.equal((await us.isUp(birdHost.v6)).multihop, true)
+    t.match(await bird.ask('show', 'bfd', 'sessions'), /fd00:5::1 +--- +Up/)
+    t.equal((await us.isUp(`${nodeLink}%eth0`)).multihop, false)
+    const dynamic = await until(
+      'the dynamic one',
+      () => us.bfdTo(nodeHost.v4),
+      ({ state }) => state === 'Up',
+    )
+    t.match(dynamic, { dynamic: true, rangeName: 'nodes' })
   })
 
-  t.test('a peer that is cut off', async () => {
-    await goneByBfd('frr', frrHost, () => segment.unplug(frrHost))
+  t.test('a packet from further away is not taken (RFC 5881 §5), one from the link is', async (t) => {
+    const before = await us.isUp(birdHost.v4)
+    await stranger(birdHost, here, 64)
+    await until(
+      'packets that came after it',
+      () => us.bfdTo(birdHost.v4),
+      ({ session }) => (session?.packetsReceived ?? 0) > before.packetsReceived + 3,
+    )
+    t.match(await us.isUp(birdHost.v4), { downs: before.downs, localDiscriminator: before.localDiscriminator })
+    await stranger(birdHost, here, 255)
+    await until('the peer says Down, as it seems', () =>
+      us.lines().some(({ reason }) => /6\/10.*the peer says that its side is Down/.test(reason ?? '')),
+    )
+    await us.isUp(birdHost.v4)
+  })
+
+  t.test('without a provider of system calls it says so, and takes only who knows its discriminator', async (t) => {
+    const { checksHopLimit, notes } = await node.bfd()
+    t.equal(checksHopLimit, false)
+    t.match(notes, [/hop limit of BFD packets cannot be checked.*NODEBGP_SYS=none/])
+    const before = await node.isUp(here.v4)
+    await stranger(here, nodeHost, 64)
+    await until(
+      'it is thrown away',
+      () => node.bfd(),
+      ({ discarded }) => discarded['hop limit unknown'] === 1,
+    )
+    t.match(await node.isUp(here.v4), { downs: before.downs, localDiscriminator: before.localDiscriminator })
+  })
+
+  t.test('a main loop that does not turn for two seconds, and many routes, keep it up', async (t) => {
+    const addresses = [birdHost.v4, frrHost.v4, nodeHost.v4]
+    const before = await Promise.all(addresses.map((address) => us.isUp(address)))
+    await us.hold()
+    const held = await Promise.all(addresses.map((address) => us.isUp(address)))
+    for (const [index, { downs, localDiscriminator, packetsSent }] of held.entries()) {
+      t.match({ downs, localDiscriminator }, { downs: 0, localDiscriminator: before[index]!.localDiscriminator })
+      t.ok(packetsSent - before[index]!.packetsSent >= 10, `${packetsSent - before[index]!.packetsSent} packets sent`)
+    }
+    await bulk.start()
+    await us.summaryShows('all routes are there', ({ families }) => families[0]!.prefixes > BULK)
+    for (const [index, { downs, localDiscriminator }] of (
+      await Promise.all(addresses.map((address) => us.isUp(address)))
+    ).entries())
+      t.match({ downs, localDiscriminator }, { downs: 0, localDiscriminator: before[index]!.localDiscriminator })
+  })
+
+  t.test('a reload changes the timers of the live session', async (t) => {
+    const before = await us.isUp(birdHost.v4)
+    const dropped = async (host: Host): Promise<number> => (await us.neighbor(host.v4)).droppedCount
+    const [birdDropped, frrDropped] = [await dropped(birdHost), await dropped(frrHost)]
+    us.overrides = { listen, neighbors: neighbors({ interval: '250ms', minReceive: '200ms', multiplier: 4 }) }
+    us.reload()
+    const after = await us.isUp(birdHost.v4, 600)
+    t.match(after, { transmitMs: 250, receiveMs: 200, downs: 0, localDiscriminator: before.localDiscriminator })
+    await bird.shows(/172\.31\.5\.1 +eth0 +Up .* 0\.200 +1\.000/, 'show', 'bfd', 'sessions')
+    us.overrides = { listen, neighbors: neighbors(FAST) }
+    us.reload()
+    await us.isUp(birdHost.v4)
+    await us.isUp(frrHost.v4)
+    t.same([await dropped(birdHost), await dropped(frrHost)], [birdDropped, frrDropped], 'no BGP session was lost')
+  })
+
+  t.test('AdminDown of the peer is no failure (RFC 5882 §3.2)', async (t) => {
+    const { localDiscriminator } = await us.isUp(nodeHost.v4)
+    node.overrides = { listen, neighbors: nodePeers(false) }
+    node.reload()
+    const down = await until(
+      'Down',
+      () => us.bfdTo(nodeHost.v4),
+      ({ state }) => state === 'Down',
+    )
+    t.match(down, { lastDown: /AdminDown/, session: { localDiscriminator, remoteState: 'AdminDown' } })
+    node.overrides = { listen, neighbors: nodePeers(FAST) }
+    node.reload()
+    t.match(await us.isUp(nodeHost.v4), { localDiscriminator, ups: 2 })
+    t.match(await us.neighbor(nodeHost.v4), { state: 'Established', droppedCount: 0 })
+  })
+
+  t.test('a frozen peer', async (t) => {
+    await goneByBfd(t, 'bird', birdHost, () => bird.signal('SIGSTOP'))
+    t.match(await us.command('show', 'errors', 'bird'), /session-reset, NOTIFICATION 6\/10 \(Cease\/BFD Down\)/)
+    t.same(await us.get('/v1/rib?prefix=10.244.2.0/26'), [], 'its routes are gone')
+    bird.signal('SIGCONT')
+    await us.isUp(birdHost.v4)
+  })
+
+  t.test('a peer that is cut off', async (t) => {
+    await goneByBfd(t, 'frr', frrHost, () => segment.unplug(frrHost))
     segment.plug(frrHost)
-    await us.isUp(frrHost)
+    await us.isUp(frrHost.v4)
+  })
+
+  t.test('we stop: BGP ends by its own words, and then the peers hear AdminDown', async (t) => {
+    await us.stop()
+    await until('AdminDown', async () => /Down/.test(await bird.ask('show', 'bfd', 'sessions')))
+    const told = await until(
+      'the end of the session',
+      () => node.lines().filter(({ from, peer }) => from === 'Established' && peer === 'us'),
+      (lines) => lines.length > 0,
+    )
+    t.match(told[0]?.reason, /received NOTIFICATION .*6\/2 \(Cease\/Administrative Shutdown\)/)
+    t.match(await bird.ask('show', 'protocols', 'all', 'four'), /Received: Administrative shutdown/)
   })
 })
+
+/** The link-local address of eth0, once duplicate detection has let it through. */
+async function linkLocal({ ns, label }: Host): Promise<string> {
+  const address = await until(`a link-local address of ${label}`, () => {
+    const links = ns.ipJson('addr show dev eth0 scope link -tentative') as { addr_info: { local?: string }[] }[]
+    return links.flatMap(({ addr_info }) => addr_info.flatMap(({ local }) => local ?? []))[0]
+  })
+  return address!
+}
+
+/** A BFD packet that says Down and knows nobody, from the address of `from`, with this TTL. */
+async function stranger(from: Host, to: Host, ttl: number): Promise<void> {
+  const packet = '20400318000000090000000000000001000000010000000000'.slice(0, 48)
+  const script = `const s=require('dgram').createSocket('udp4');s.bind({address:'${from.v4}',port:0},()=>{s.setTTL(${ttl});s.send(Buffer.from('${packet}','hex'),3784,'${to.v4}',()=>s.close())})`
+  await runIn(from.netns, process.execPath, '-e', script)
+}
