@@ -12,7 +12,7 @@ const SILENCE_MS = 30_000
 export interface Where {
   readonly socket: string
   /** How the path was found, for messages. */
-  readonly from: '--socket' | 'NODEBGP_SOCKET' | 'default'
+  readonly from: '--socket' | '--target-socket' | 'NODEBGP_SOCKET' | 'default'
 }
 
 export function findSocket(flag: string | undefined): Where {
@@ -36,6 +36,16 @@ export class Client {
 
   async post<T>(path: string, body?: unknown, accept: readonly number[] = []): Promise<T> {
     return (await this.whole('POST', path, body, accept)) as T
+  }
+
+  /** An answer that is no JSON. */
+  async text(path: string): Promise<string> {
+    const response = await this.open('GET', path)
+    const text = await readAll(response).catch((error: unknown) => {
+      throw this.broken(error)
+    })
+    if (response.statusCode !== 200) throw refused(response.statusCode ?? 0, text)
+    return text
   }
 
   /** The rows of a large answer, as they come. */
@@ -105,7 +115,7 @@ export class Client {
         code === 'ENOENT' ? 'no such socket' : code === 'ECONNREFUSED' ? 'nobody listens there' : 'not a socket'
       return new CommandError(
         Exit.NO_DAEMON,
-        `no daemon at ${looked}: ${what}. Start one with 'nodebgp run -c FILE', or name its socket with --socket PATH or NODEBGP_SOCKET`,
+        `no daemon at ${looked}: ${what}. Start one with 'nodebgp run -c FILE', or name its socket with ${from === '--target-socket' ? from : '--socket'} PATH${from === '--target-socket' ? '' : ' or NODEBGP_SOCKET'}`,
       )
     }
     return new CommandError(Exit.NO_DAEMON, `the daemon at ${looked} did not answer to the end: ${message}`)

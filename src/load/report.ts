@@ -1,10 +1,11 @@
 /** The result of a load run as text for people. Pure. */
-import type { LoadResult, PhaseResult } from './types.js'
+import type { LoadResult, LoopDelay, PhaseResult } from './types.js'
 
 export function formatReport(result: LoadResult): string {
   const blocks = [
     formatHead(result),
     formatPhases(result),
+    formatTargetLoop(result),
     formatCounts(result),
     formatList(
       'why sessions ended',
@@ -57,6 +58,21 @@ function formatPhases(result: LoadResult): string[] {
   }
   if (withdrawal !== null) rows.push(['withdrawal', seconds(withdrawal.seconds), phaseText(withdrawal)])
   return aligned(rows)
+}
+
+function formatTargetLoop({ targetLoop }: LoadResult): string[] {
+  if (targetLoop === null) return []
+  const rows = Object.entries(targetLoop).flatMap(([phase, delay]: [string, LoopDelay | null]) =>
+    delay === null
+      ? []
+      : [
+          [
+            phase === 'setup' ? 'set-up' : phase,
+            `p50 ${ms(delay.p50Ms)}, p99 ${ms(delay.p99Ms)}, max ${ms(delay.maxMs)}`,
+          ],
+        ],
+  )
+  return rows.length === 0 ? [] : ["delay of the target's event loop:", ...aligned(rows)]
 }
 
 function formatCounts(result: LoadResult): string[] {

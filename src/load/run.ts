@@ -11,7 +11,8 @@ import { percentile } from './percentile.js'
 import { churnRounds, churnSlots, type Plan } from './plan.js'
 import type { Progress } from './progress.js'
 import { coresSince, knowsAs4, pause, Stage } from './stage.js'
-import type { ChurnResult, LoadResult, PhaseResult, RestartResult } from './types.js'
+import type { LoopProbe } from './target-loop.js'
+import type { ChurnResult, LoadResult, PhaseResult, RestartResult, TargetLoop } from './types.js'
 
 /** No session can be had at all: the target is not there, or we cannot reach it. */
 export class CannotConnect extends Error {
@@ -21,15 +22,16 @@ export class CannotConnect extends Error {
   }
 }
 
-/** `self`: the addresses that the target may name as next hop. */
+/** `self`: the addresses that the target may name as next hop. `probe`: reads the target's event-loop delay. */
 export async function runLoad(
   plan: Plan,
   self: readonly Uint8Array[],
   progress: Progress,
   stop: AbortSignal,
+  probe: LoopProbe | null = null,
 ): Promise<LoadResult> {
   const stage = new Stage(plan, self, progress, stop)
-  const run = new Run(stage)
+  const run = new Run(stage, probe)
   try {
     await run.phases()
   } finally {
@@ -50,8 +52,11 @@ class Run {
   #restart: RestartResult | null = null
   #withdrawal: PhaseResult | null = null
   #setup: LoadResult['setup'] | null = null
+  readonly #probe: LoopProbe | null
+  readonly #targetLoop: TargetLoop = { setup: null, convergence: null, churn: null, restart: null, withdrawal: null }
 
-  constructor(stage: Stage) {
+  constructor(stage: Stage, probe: LoopProbe | null) {
+    this.#probe = probe
     this.#stage = stage
     this.#plan = stage.plan
     this.#judge = stage.judge
@@ -59,11 +64,19 @@ class Run {
 
   async phases(): Promise<void> {
     const { workload, withdraw } = this.#plan.options
-    if (!(await this.#open())) return
-    if (!(await this.#announce())) return
-    if (workload === 'churn' && !(await this.#change())) return
-    if (workload === 'restart-wait' && !(await this.#awaitRestart())) return
-    if (withdraw) await this.#withdraw()
+    // What was before the run is no part of it.
+    await this.#probe?.()
+    if (!(await this.#measured('setup', () => this.#open()))) return
+    if (!(await this.#measured('convergence', () => this.#announce()))) return
+    if (workload === 'churn' && !(await this.#measured('churn', () => this.#change()))) return
+    if (workload === 'restart-wait' && !(await this.#measured('restart', () => this.#awaitRestart()))) return
+    if (withdraw) await this.#measured('withdrawal', () => this.#withdraw())
+  }
+
+  async #measured<T>(phase: keyof TargetLoop, run: () => Promise<T>): Promise<T> {
+    const result = await run()
+    if (this.#probe !== null) this.#targetLoop[phase] = await this.#probe()
+    return result
   }
 
   result(): LoadResult {
@@ -92,6 +105,7 @@ class Run {
       churn: this.#churn,
       restart: this.#restart,
       withdrawal: this.#withdrawal,
+      targetLoop: this.#probe === null ? null : this.#targetLoop,
       received: { ...tallies },
       missing: this.#missing,
       leftOver: this.#leftOver,

@@ -90,6 +90,22 @@ export interface RestartResult {
   readonly secondsFromReturn: number | null
 }
 
+/** How late the target's event loop was, by samples every 10 ms, since the reading before. */
+export interface LoopDelay {
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+/** By phase; null where there was none, or no answer. After a restart: since the target's start. */
+export interface TargetLoop {
+  setup: LoopDelay | null
+  convergence: LoopDelay | null
+  churn: LoopDelay | null
+  restart: LoopDelay | null
+  withdrawal: LoopDelay | null
+}
+
 /** Counted over the whole run, at the neighbours. */
 export interface Tallies {
   updates: number
@@ -126,6 +142,8 @@ export interface LoadResult {
   readonly churn: ChurnResult | null
   readonly restart: RestartResult | null
   readonly withdrawal: PhaseResult | null
+  /** Null: not asked for (--target-socket). */
+  readonly targetLoop: TargetLoop | null
   readonly received: Tallies
   /** By comparison of the sets, where a phase did not reach its end: routes that are not there, and routes still there. */
   readonly missing: number

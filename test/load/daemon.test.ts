@@ -65,6 +65,29 @@ t.test('50 peers × 20 routes: complete, every change seen by all, all gone at t
   t.same(await daemon.rib(), [], 'the daemon has no route left')
 })
 
+t.test(
+  'hold time 3 s: every session lives through set-up, announcements, changes and withdrawals; the delay of the target is told',
+  async (t) => {
+    const daemon = await runningDaemon(t, REFLECTOR)
+    const size = ['--peers', '40', '--routes', '500', '--hold-time', '3']
+    const churn = ['--workload', 'churn', '--rate', '1000', '--seconds', '4']
+    const run = await load(daemon.port, ...size, ...churn, '--target-socket', daemon.socket)
+    t.match(run, { code: 0, result: { ok: true, setup: { established: 40 }, drops: 0, reasons: [] } })
+    const loop = run.result.targetLoop!
+    for (const phase of ['setup', 'convergence', 'churn', 'withdrawal'] as const) {
+      const { p50Ms, p99Ms, maxMs } = loop[phase]!
+      t.ok(0 <= p50Ms && p50Ms <= p99Ms && p99Ms <= maxMs, `${phase}: ${p50Ms} ${p99Ms} ${maxMs}`)
+      // Later than this, and keepalives every second could not have been in time.
+      t.ok(maxMs < 3000, phase)
+    }
+    t.equal(loop.restart, null, 'no such phase')
+    t.ok(loop.convergence!.maxMs > 0, 'it had something to do')
+    const target = ['--target', `127.0.0.1:${daemon.port}`, '--asn', '64512']
+    const wrong = await nodebgp('load', ...target, '--target-socket', '/no/such.sock')
+    t.match(wrong, { code: 3, err: /no daemon at \/no\/such.sock \(from --target-socket\): no such socket/ })
+  },
+)
+
 t.test('a table, IPv6, and eBGP', async (t) => {
   const daemon = await runningDaemon(t, REFLECTOR)
   const table = await load(daemon.port, '--workload', 'table', '--routes', '5000', '--receivers', '3')
@@ -99,7 +122,10 @@ t.test('a target that is no reflector for them: exit code 1, what is missing, an
 
 t.test('the target is restarted: all come back and are complete again', async (t) => {
   const daemon = await runningDaemon(t, REFLECTOR)
-  const child = spawnLoad(daemon.port, '--peers', '20', '--workload', 'restart-wait', '--json')
+  const child = spawnLoad(
+    daemon.port,
+    ...['--peers', '20', '--workload', 'restart-wait', '--hold-time', '3', '--target-socket', daemon.socket, '--json'],
+  )
   t.teardown(child.end)
   await until('asks for the restart', () => child.err.includes('restart the target now'))
   await daemon.stop('SIGKILL')
@@ -108,7 +134,12 @@ t.test('the target is restarted: all come back and are complete again', async (t
   await daemon.ready()
   await until('the load run ends', () => child.code !== undefined)
   t.equal(child.code, 0, child.err)
-  t.match(JSON.parse(child.out), { ok: true, restart: { ok: true, secondsFromLoss: Number }, drops: 0 })
+  t.match(JSON.parse(child.out), {
+    ok: true,
+    restart: { ok: true, secondsFromLoss: Number },
+    targetLoop: { restart: { maxMs: Number } },
+    drops: 0,
+  })
 })
 
 t.test('SIGINT: sessions end with Cease, exit code 1', async (t) => {

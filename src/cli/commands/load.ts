@@ -6,10 +6,12 @@ import { makePlan, type Plan, UsageError } from '../../load/plan.js'
 import { makeProgress } from '../../load/progress.js'
 import { formatReport } from '../../load/report.js'
 import { CannotConnect, runLoad } from '../../load/run.js'
+import { type LoopProbe, loopDelayOf } from '../../load/target-loop.js'
 import type { LoadOptions, Workload } from '../../load/types.js'
 import { parseAddress } from '../../net/address.js'
 import { Family } from '../../net/family.js'
 import { parsePrefix } from '../../net/prefix.js'
+import { Client } from '../client.js'
 import { CommandError, Exit } from '../exit.js'
 import { type Arguments, print, printJson } from '../options.js'
 
@@ -65,6 +67,11 @@ export const loadCommand: CommandModule = {
       })
       .option('allow-other', { type: 'boolean', default: false, describe: "the target's own routes are no fault" })
       .option('strict', { type: 'boolean', default: false, describe: 'echoes and duplicates are faults' })
+      .option('target-socket', {
+        type: 'string',
+        requiresArg: true,
+        describe: "API socket of a target that is a nodebgp on this machine: its event loop's delay in each phase",
+      })
       .option('json', { type: 'boolean', default: false, describe: 'the result as one JSON object' }),
   handler: async (argv) => {
     const options = await optionsOf(argv)
@@ -73,7 +80,9 @@ export const loadCommand: CommandModule = {
     const onSignal = () => stop.abort()
     process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
     try {
-      const result = await runLoad(plan, [parseAddress(options.host)], makeProgress(process.stderr), stop.signal)
+      const probe = await probeOf(argv)
+      const self = [parseAddress(options.host)]
+      const result = await runLoad(plan, self, makeProgress(process.stderr), stop.signal, probe)
       if (argv['json'] === true) printJson(result)
       else print(`\n${formatReport(result)}`)
       process.exitCode = result.ok ? Exit.OK : Exit.NO
@@ -84,6 +93,16 @@ export const loadCommand: CommandModule = {
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     }
   },
+}
+
+/** Fails at once where the socket is not one of a nodebgp; later the target may be away for a while. */
+async function probeOf(argv: Arguments): Promise<LoopProbe | null> {
+  const socket = argv['target-socket'] as string | undefined
+  if (socket === undefined) return null
+  const client = new Client({ socket, from: '--target-socket' })
+  if (loopDelayOf(await client.text('/metrics')) === null)
+    throw new CommandError(Exit.NO_DAEMON, `--target-socket ${socket}: what answers there is not nodebgp`)
+  return () => client.text('/metrics').then(loopDelayOf, () => null)
 }
 
 function planOf(options: LoadOptions): Plan {
