@@ -40,6 +40,8 @@ export interface EngineOptions {
   readonly log: (fact: FibFact) => void
   /** Taken before anything is read; rejects with a FibError where somebody else has it. Resolves with what gives it back. */
   readonly lock?: () => Promise<() => Promise<void>>
+  /** Most prefixes planned and written in one go: 1000. */
+  readonly batch?: number
   /** Pause where the driver loses changes twice in a row; 500. */
   readonly lostDelayMs?: number
 }
@@ -85,7 +87,8 @@ export class FibEngine implements Fib {
   #lastDumpEndMs = 0
   #lastDumpTookMs = 0
   #lastRetryMs = 0
-  #batchLimit = MAX_BATCH
+  readonly #maxBatch: number
+  #batchLimit: number
   #inFlight: Batch | null = null
   #lostInARow = 0
   /** Not told yet. */
@@ -96,6 +99,8 @@ export class FibEngine implements Fib {
     this.driver = options.name
     this.#options = options
     this.#rules = options.rules
+    this.#maxBatch = options.batch ?? MAX_BATCH
+    this.#batchLimit = this.#maxBatch
     this.#actual = new ActualTable(options.table)
   }
 
@@ -297,7 +302,7 @@ export class FibEngine implements Fib {
       }
       await this.#tidyTunnels()
       // Many prefixes without anything to do (all are looked at when foreign routes change) must not hold the event loop.
-      if (batch.looked >= MAX_BATCH) await nextTurn()
+      if (batch.looked >= this.#maxBatch) await nextTurn()
       return
     }
     const outcomes = await before?.outcomes
@@ -330,7 +335,7 @@ export class FibEngine implements Fib {
     const busy: Cell[] = []
     let looked = 0
     let oldest = Number.POSITIVE_INFINITY
-    while (looked < MAX_BATCH && operations.length < this.#batchLimit && this.#queueAt < this.#queue.length) {
+    while (looked < this.#maxBatch && operations.length < this.#batchLimit && this.#queueAt < this.#queue.length) {
       const cell = this.#queue[this.#queueAt++]!
       // What becomes of it now decides what is next.
       if (cell.busy) {
@@ -372,7 +377,7 @@ export class FibEngine implements Fib {
     }
     if (!lost) {
       this.#lostInARow = 0
-      this.#batchLimit = Math.min(MAX_BATCH, this.#batchLimit * 2)
+      this.#batchLimit = Math.min(this.#maxBatch, this.#batchLimit * 2)
       return
     }
     // One at a time until it goes well again: should one line have ended the driver, it is found.

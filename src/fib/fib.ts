@@ -70,6 +70,7 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
   return new FibEngine({
     name,
     why,
+    ...(name === 'netlink' ? { batch: NETLINK_BATCH } : {}),
     lock: () => takeLock({ table, protocol, netns, file: config.file ?? '' }),
     driver,
     table,
@@ -151,4 +152,6 @@ function createOffFib(): Fib {
   }
 }
 
+/** One write: 7 ms of the kernel's work, 3 ms of ours. */
+const NETLINK_BATCH = 2000
 const COMPARE_MS = 45_000

@@ -36,12 +36,15 @@ export function findNetlink(
   return { source: { type: 'sys', sys: found.sys }, words: found.sys.provider }
 }
 
+export interface OpenedNetlink {
+  readonly fd: number
+  readonly port: number
+  /** Its buffers are large: 2000 changes fit into one write, and as many failures into what it answers. */
+  readonly large: boolean
+}
+
 /** A non-blocking NETLINK_ROUTE socket in a network namespace (null: our own), for multicast groups or none. Throws a FibError. */
-export function openNetlink(
-  sys: Sys,
-  netns: string | null,
-  groups: number,
-): { readonly fd: number; readonly port: number } {
+export function openNetlink(sys: Sys, netns: string | null, groups: number): OpenedNetlink {
   try {
     return inNamespace(sys, netns, () => openHere(sys, groups))
   } catch (error) {
@@ -49,15 +52,17 @@ export function openNetlink(
   }
 }
 
-function openHere(sys: Sys, groups: number): { fd: number; port: number } {
+function openHere(sys: Sys, groups: number): OpenedNetlink {
   const fd = sys.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)
   try {
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
       // Kernels before 4.20 have not all of them; then dumps are longer and errors without words.
       attempt(() => sys.setsockopt(fd, SOL_NETLINK, option, int32(1)))
     }
-    attempt(() => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int32(BUFFER_OCTETS)))
-    return { fd, port: bindSomewhere(sys, fd, groups) }
+    const large =
+      attempt(() => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int32(BUFFER_OCTETS))) &&
+      attempt(() => sys.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, int32(SEND_OCTETS)))
+    return { fd, port: bindSomewhere(sys, fd, groups), large }
   } catch (error) {
     sys.close(fd)
     throw error
@@ -232,10 +237,13 @@ export class NetlinkRequests {
   }
 }
 
-function attempt(action: () => void): void {
+function attempt(action: () => void): boolean {
   try {
     action()
-  } catch {}
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Descriptors from whoever started us. */
@@ -247,6 +255,7 @@ const SOCK_CLOEXEC = 0o2000000
 const SOCK_NONBLOCK = 0o4000
 const SOL_SOCKET = 1
 const SO_RCVBUFFORCE = 33
+const SO_SNDBUFFORCE = 32
 const SOL_NETLINK = 270
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
@@ -262,6 +271,8 @@ const BPF_RETURN = 0x06
 const PORT_OFFSET = 12
 /** With the default of 208 KiB a flood of 50,000 changes loses three quarters of its events. */
 const BUFFER_OCTETS = 8 << 20
+/** A write is taken whole or not at all. */
+const SEND_OCTETS = 4 << 20
 /** The kernel fills up to 32 KiB per read of a dump. */
 const READ_OCTETS = 64 << 10
 const SLICE_MS = 4

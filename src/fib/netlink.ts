@@ -1,7 +1,8 @@
 /**
  * Edge: the kernel's routing tables through rtnetlink. One descriptor for changes and dumps, one for what the kernel tells of changes by others.
  *
- * - At most 200 changes per write, of which only the last asks for an acknowledgement: 150,000 to 280,000 routes per second, in steps of 1 to 2 ms.
+ * - Up to 2000 changes per write (200 where the socket's buffers are small), of which only the last asks for an acknowledgement. A thread of the pool
+ *   waits for the kernel. With small writes, each of which waits for its turn of a busy event loop, 5000 of 100,000 routes were written while they came in.
  * - A change that fails answers with its own number: each failed route has the kernel's reason.
  * - Events carry the route, so that the picture of the tables follows without a dump. Our own changes are left out by a filter in the kernel.
  * - What the kernel does not tell (a device goes down, the last address goes) is found by reading again after events of devices and addresses; lost
@@ -64,6 +65,8 @@ export class NetlinkDriver implements FibDriver, Devices {
   #onTrigger: (trigger: FibTrigger) => void = () => {}
   #compareTimer: NodeJS.Timeout | null = null
   #eventsTimer: NodeJS.Timeout | null = null
+  /** The buffers of the descriptor for requests. */
+  #large = false
   #closed = false
 
   constructor(options: NetlinkOptions) {
@@ -149,8 +152,9 @@ export class NetlinkDriver implements FibDriver, Devices {
   ): Promise<readonly number[]> {
     const noDevice: number[] = []
     let running: Promise<void> | null = null
-    for (let from = 0, turn = 0; from < which.length; from += MAX_PER_WRITE, turn ^= 1) {
-      const portion = this.#translate(which.slice(from, from + MAX_PER_WRITE), operations, outcomes, noDevice)
+    const perWrite = this.#large ? PER_LARGE_WRITE : PER_WRITE
+    for (let from = 0, turn = 0; from < which.length; from += perWrite, turn ^= 1) {
+      const portion = this.#translate(which.slice(from, from + perWrite), operations, outcomes, noDevice)
       const writer = this.#writers[turn]!
       const first = this.#encode(portion, operations, writer)
       await running
@@ -287,7 +291,8 @@ export class NetlinkDriver implements FibDriver, Devices {
       checkInherited(source.requests)
       this.#requests = new NetlinkRequests(source.requests)
     } else {
-      const { fd, port } = openNetlink(source.sys, netns, 0)
+      const { fd, port, large } = openNetlink(source.sys, netns, 0)
+      this.#large = large
       this.#requests = new NetlinkRequests(fd)
       this.#requests.port = port
     }
@@ -484,7 +489,8 @@ function wordsOf({ errno, words }: NetlinkReply): string {
 
 const MAIN_TABLE = 254
 const LOCAL_TABLE = 255
-const MAX_PER_WRITE = 200
+const PER_LARGE_WRITE = 2000
+const PER_WRITE = 200
 const MAX_DUMPS = 5
 const REOPEN_MS = 50
 const LOOK_MS = 1000
