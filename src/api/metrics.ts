@@ -7,9 +7,10 @@
 import { readdirSync } from 'node:fs'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, Registry } from 'prom-client'
+import { BFD_STATES } from '../bfd/types.js'
 import type { SessionState } from '../bgp/session-types.js'
 import type { FibRouteState } from '../fib/types.js'
-import type { NeighborView, PeerSummary, SummaryView, Views } from './types.js'
+import type { BfdView, NeighborView, PeerSummary, SummaryView, Views } from './types.js'
 
 export interface Metrics {
   render(options: { readonly allPeers: boolean }): Promise<{ readonly type: string; readonly text: string }>
@@ -40,6 +41,7 @@ export function createMetrics(views: Views): Metrics {
       if (!peer.dynamic) for (const detail of views.neighbors(peer.name)) fillNeighbor(fill, detail)
       if (++filled % PEERS_PER_TURN === 0) await nextTurn()
     }
+    fillBfd(fill, await views.bfd(), allPeers)
     fillGroups(fill, views)
     fillFib(fill, views)
     fillProcess(fill, loop)
@@ -216,6 +218,25 @@ function fillRanges(fill: Fill, peers: readonly PeerSummary[]): void {
   }
 }
 
+/** Sessions of all peers by state; counters and times of the configured ones, and of those of a range when they are asked for. */
+function fillBfd(fill: Fill, { sessions, discarded }: BfdView, allPeers: boolean): void {
+  const states = new Map<string, number>()
+  for (const { state } of sessions) if (state !== null) states.set(state, (states.get(state) ?? 0) + 1)
+  for (const state of BFD_STATES) fill('bgp_bfd_sessions', { state: state.toLowerCase() }, states.get(state) ?? 0)
+  for (const [reason, count] of Object.entries(discarded)) fill('bgp_bfd_discarded_total', { reason }, count)
+  for (const { peer, address, dynamic, state, session } of sessions) {
+    if (dynamic && !allPeers) continue
+    const labels = { peer: address, name: peer }
+    fill('bgp_bfd_session_up', labels, state === 'Up' ? 1 : 0)
+    if (session === undefined) continue
+    fill('bgp_bfd_session_uptime_seconds', labels, state === 'Up' ? session.stateSeconds : 0)
+    fill('bgp_bfd_detection_seconds', labels, session.detectionMs / 1000)
+    fill('bgp_bfd_received_packets_total', labels, session.packetsReceived)
+    fill('bgp_bfd_sent_packets_total', labels, session.packetsSent)
+    fill('bgp_bfd_session_downs_total', labels, session.downs)
+  }
+}
+
 function fillGroups(fill: Fill, views: Views): void {
   const groups = views.groups()
   fill('bgp_groups', {}, groups.length)
@@ -351,6 +372,14 @@ const METRICS = {
   bgp_group_log_entries: ['gauge', "Pieces of encoded messages in an update group's log", GROUP],
   bgp_group_log_bytes: ['gauge', "Octets in an update group's log", GROUP],
   bgp_group_behind: ['gauge', 'Members that are brought up to date from the table instead of the log', GROUP],
+  bgp_bfd_sessions: ['gauge', 'BFD sessions by state (RFC 5880)', ['state']],
+  bgp_bfd_session_up: ['gauge', '1 when the BFD session is Up', PEER],
+  bgp_bfd_session_uptime_seconds: ['gauge', 'Seconds since the BFD session came up; 0 when it is not', PEER],
+  bgp_bfd_detection_seconds: ['gauge', 'After so much silence the peer is gone', PEER],
+  bgp_bfd_received_packets_total: ['counter', 'BFD packets received in the present session', PEER],
+  bgp_bfd_sent_packets_total: ['counter', 'BFD packets sent in the present session', PEER],
+  bgp_bfd_session_downs_total: ['counter', 'Times the present BFD session went down', PEER],
+  bgp_bfd_discarded_total: ['counter', 'BFD packets thrown away, by why', ['reason']],
   bgp_fib_routes: ['gauge', 'Routes of the kernel table by state', ['state']],
   bgp_eventloop_delay_seconds: ['gauge', 'Delay of the event loop since the last scrape', ['quantile']],
   process_cpu_user_seconds_total: ['counter', 'CPU seconds in user mode', []],

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { best, errors, givenApi, own, summary, torAAway, torADetail } from '../api/given.js'
+import { best, bfd, errors, givenApi, own, summary, torAAway, torADetail } from '../api/given.js'
 import { requireOrSkip } from '../support/require.js'
 import { nodebgp, shell } from './cli.js'
 
@@ -43,6 +43,28 @@ t.test('--json is the view itself', async (t) => {
   t.match(await json('show', 'fib'), [{ state: 'installed' }])
   t.match(await json('show', 'blocks'), [{ rule: 'originate[1]' }, { source: 'announce' }])
   t.match(await json('explain', '10.244.1.0/26'), { known: true })
+})
+
+t.test('show bfd: sessions, what was thrown away, what to know', async (t) => {
+  const { code, out } = await nodebgp(['show', 'bfd', ...socket])
+  t.equal(code, 0)
+  const [head, up, waits, ...rest] = out.split('\n')
+  t.match(
+    head,
+    /^Peer +Address +State +Remote +Since +Tx +Rx +Detect +LocalDisc +RemoteDisc +Hops +Received +Sent +Downs +Diagnostic$/,
+  )
+  t.match(
+    up,
+    /^tor-a +192\.168\.0\.1 +Up +Up +00:01:01 +100 ms +100 ms +300 ms +3735928559 +7 +single +640 +650 +1 +none; the peer: control detection time expired$/,
+  )
+  t.match(waits, /^rr-1 +192\.168\.0\.2 +waits for BGP +-/)
+  t.same(rest, [
+    'Single hop: only packets with hop limit 255 are taken (RFC 5881).',
+    'Thrown away: 2 too short, 1 no session',
+    'Note: BFD cannot listen on UDP port 4784, IPv6: EADDRINUSE',
+    '',
+  ])
+  t.same(JSON.parse((await nodebgp(['show', 'bfd', '--json', ...socket])).out), bfd)
 })
 
 t.test('show errors: rule, action and octets, also of peers that are gone', async (t) => {

@@ -52,6 +52,7 @@ t.test('each kind of change shows where it belongs', async (t) => {
       '10.0.0.3, asn: 64512, holdTime: 9s, weight: 3',
       { neighborsReset: [{ name: 'b', keys: ['holdTimeSeconds', 'keepaliveSeconds'] }] },
     ],
+    ['10.0.0.3, asn: 64512', '10.0.0.3, asn: 64512, bfd: true', { neighborsChanged: [{ name: 'b', keys: ['bfd'] }] }],
     [
       'import: p, export: p',
       'import: q, export: p, weight: 3',

@@ -94,6 +94,19 @@ t.test('single values: place and words', async (t) => {
     ['neighbors: [{ name: a b, address: 10.0.0.1, asn: 1 }]', 21, 'neighbors[0].name', /letters, digits/],
     ['neighbors: [{ address: 10.0.0.1, asn: 1, addPath: 3 }]', 51, 'neighbors[0].addPath', /by family/],
     ['neighbors: [{ address: 10.0.0.1, asn: 1, addPath: { send: 0 } }]', 59, 'neighbors[0].addPath.send', /how many/],
+    ['neighbors: [{ address: 10.0.0.1, asn: 1, bfd: fast }]', 47, 'neighbors[0].bfd', /false, or \{ interval: 300ms/],
+    [
+      'neighbors: [{ address: 10.0.0.1, asn: 1, bfd: { interval: 5ms } }]',
+      59,
+      'neighbors[0].bfd.interval',
+      /from 10ms to 60s/,
+    ],
+    [
+      'neighbors: [{ address: 10.0.0.1, asn: 1, bfd: { multiplier: 0 } }]',
+      61,
+      'neighbors[0].bfd.multiplier',
+      /from 1 to 255/,
+    ],
     [
       'neighbors: [{ address: 10.0.0.1, asn: 1, gracefulRestart: 5 }]',
       59,
@@ -308,6 +321,15 @@ t.test('values in their forms', async (t) => {
     restartMs: 60_000,
   })
   t.same(neighbor('families: [ipv6-unicast, ipv4-unicast, ipv6-unicast]').families, [0, 1])
+  t.equal(neighbor('bfd: false').bfd, null)
+  t.same(neighbor('bfd: true').bfd, { intervalMs: 300, minReceiveMs: 300, multiplier: 3, multihop: null })
+  t.same(neighbor('bfd: { interval: 100ms, multiplier: 5, multihop: true }').bfd, {
+    intervalMs: 100,
+    minReceiveMs: 100,
+    multiplier: 5,
+    multihop: true,
+  })
+  t.match(neighbor('bfd: { minReceive: 50ms }').bfd, { intervalMs: 300, minReceiveMs: 50 })
   t.equal(neighbor('gracefulRestart: false').gracefulRestart, null)
   t.match(neighbor('gracefulRestart: true').gracefulRestart, { restarter: true, restartTimeSeconds: 120 })
   t.match(neighbor('gracefulRestart: { restartTime: 1m, notification: false }').gracefulRestart, {
