@@ -291,7 +291,15 @@ const STATE_NUMBER: Readonly<Record<SessionState, number>> = {
   OpenConfirm: 5,
   Established: 6,
 }
-const FIB_STATES: readonly FibRouteState[] = ['installed', 'pending', 'unresolved', 'conflict', 'failed', 'adopted']
+const FIB_STATES: readonly FibRouteState[] = [
+  'installed',
+  'pending',
+  'unresolved',
+  'conflict',
+  'failed',
+  'left',
+  'adopted',
+]
 const MESSAGE_METRICS = [
   ['open', 'bgp_received_open_total', 'bgp_sent_open_total'],
   ['update', 'bgp_received_update_total', 'bgp_sent_update_total'],

@@ -71,6 +71,7 @@ const RESTART_FIB_KEYS: ReadonlySet<string> = new Set([
   'fib.driver',
   'fib.table',
   'fib.protocol',
+  'fib.takeOver',
   'fib.tunnelDevice',
   'fib.tunnelAddress',
   'fib.vxlan',

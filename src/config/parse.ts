@@ -148,9 +148,19 @@ function fibOf(
     sources: sourcesOf(keys?.sourceAddress ?? [], report),
     maxPaths: keys?.maxPaths ?? 16,
     ...tunnels,
+    programClusterRoutes: keys?.programClusterRoutes ?? 'Enabled',
+    takeOver: takeOverOf(keys, report),
     onExit: keys?.onExit ?? 'keep',
     sweepAfterMs: keys?.sweepAfter ?? 120_000,
   }
+}
+
+function takeOverOf(keys: FibKeys | undefined, report: Report): readonly number[] {
+  const protocols = [...new Set(keys?.takeOver ?? [])]
+  const own = keys?.protocol ?? 179
+  if (protocols.includes(own))
+    report.problem(['fib', 'takeOver'], `${own} is our own protocol: its routes are ours anyway`)
+  return protocols
 }
 
 function sourcesOf(addresses: readonly string[], report: Report): FibConfig['sources'] {

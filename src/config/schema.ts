@@ -248,6 +248,8 @@ const fibShape = {
   metric: optional(v.routeMetric),
   sourceAddress: oneOrMore(value(v.address), 'addresses, one of each family').optional(),
   maxPaths: optional(v.integer(1, 64)),
+  programClusterRoutes: optional(v.oneOf('Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly', 'Enabled')),
+  takeOver: oneOrMore(value(v.takenProtocol), 'protocol names or numbers').optional(),
   encapsulation: choose<Encapsulation>((input) =>
     Array.isArray(input) ? encapsulationList : value(encapsulationMode),
   ).optional(),

@@ -239,6 +239,9 @@ export interface PolicySet {
   readonly nextHop: string | null
 }
 
+/** Which routes we write next to Felix: none, those of IPIP ranges, those without encapsulation, all. */
+export type ProgramClusterRoutes = 'Disabled' | 'EnabledIPIPOnly' | 'EnabledNoEncapOnly' | 'Enabled'
+
 export interface FibConfig {
   readonly driver: 'auto' | 'netlink' | 'iproute2' | 'memory' | 'off'
   /** Routing table number (main = 254). */
@@ -250,6 +253,9 @@ export interface FibConfig {
   /** By Family: source-address hint of unicast routes (`src`), or null. */
   readonly sources: readonly [string | null, string | null]
   readonly maxPaths: number
+  readonly programClusterRoutes: ProgramClusterRoutes
+  /** Protocol numbers whose routes become ours at the start. */
+  readonly takeOver: readonly number[]
   readonly encapsulation: Encapsulation
   /** The IPIP device. */
   readonly tunnelDevice: string

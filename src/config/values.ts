@@ -315,6 +315,15 @@ export function ownProtocol(value: unknown): number {
   return number
 }
 
+/** A protocol whose routes are taken over; not those that give the machine its own network, which a sweep would cut off. */
+export function takenProtocol(value: unknown): number {
+  const number = routeProtocol(value)
+  if (number > 4 && number !== 9 && number !== 16) return number
+  throw new ValueError(
+    `a protocol whose routes a daemon like BIRD writes, such as bird (12): ${number} is among those of the machine itself (kernel, boot, static, ra, dhcp)`,
+  )
+}
+
 export function routeTable(value: unknown): number {
   if (value === 'main') return 254
   if (value === 'default') return 253

@@ -8,6 +8,8 @@ import type { KernelRoute, PlannedRoute } from './types.js'
 export interface FibOperation {
   readonly type: 'add' | 'replace' | 'delete'
   readonly route: PlannedRoute
+  /** Of a deletion: whose route it is, where not ours. */
+  readonly protocol?: number
 }
 
 /** What became of an operation. `exists`: a route of this prefix and metric is there already. `lost`: nobody knows, look again. */

@@ -20,7 +20,17 @@ import {
   type FibTrigger,
 } from './driver.js'
 import type { Encapsulator, FarNode, OwnVtep } from './encap/types.js'
-import { applyTo, isSameHop, isSameRoute, NO_ROUTES, type OurRoute, type PrefixPlan, planRoutes } from './plan.js'
+import { isTakeable, leftToFelix } from './ownership.js'
+import {
+  applyTo,
+  isSameHop,
+  isSameRoute,
+  isTaken,
+  NO_ROUTES,
+  type OurRoute,
+  type PrefixPlan,
+  planRoutes,
+} from './plan.js'
 import { protocolName } from './protocols.js'
 import { LearnedRoutes } from './recursion.js'
 import { formatHops, type HopRules, isLocalAddress, planRoute, type Resolution } from './resolve.js'
@@ -33,6 +43,8 @@ export interface EngineOptions {
   readonly driver: FibDriver
   readonly table: number
   readonly protocol: number
+  /** Protocols whose routes in the table become ours at the start. */
+  readonly takeOver?: readonly number[]
   readonly rules: HopRules
   readonly resolve: (nextHop: string, actual: ActualTable) => Resolution
   /** Tunnel devices and far nodes; null: no tunnels. */
@@ -62,7 +74,10 @@ export class FibEngine implements Fib {
   /** By command: nothing of ours is to be there. */
   #flushed = false
   readonly #resolved = new Map<string, Resolution>()
-  readonly #learned = new LearnedRoutes((prefix) => this.#cells.get(prefix)?.desired ?? undefined)
+  readonly #learned = new LearnedRoutes((prefix) => {
+    const desired = this.#cells.get(prefix)?.desired ?? undefined
+    return desired === undefined || leftToFelix(desired, this.#rules) !== '' ? undefined : desired
+  })
   /** A wanted route that may be on the way to next hops came, changed or went. */
   #waysChanged = false
   /** More next hops than are kept: nobody knows which of them changed. */
@@ -128,6 +143,7 @@ export class FibEngine implements Fib {
     for (const cell of this.#cells.values()) {
       if (cell.ours.length === 0) continue
       adopted++
+      cell.inherited = true
       if (cell.desired === null) this.#adopt(cell, true)
     }
     this.#phase = 'running'
@@ -149,6 +165,7 @@ export class FibEngine implements Fib {
       if (this.#learned.change(family, prefix, by)) this.#waysChanged = true
     }
     if (cell.desired === null || route === null) cell.forget()
+    if (route === null) cell.inherited = false
     cell.desired = route
     cell.tries = 0
     this.#mark(cell, ++this.#sets)
@@ -160,7 +177,8 @@ export class FibEngine implements Fib {
     if (this.#phase !== 'running') return
     this.#options.log({ event: 'fib-swept', fields: { removed: this.#adopted } })
     for (const cell of this.#cells.values()) {
-      if (!cell.adopted) continue
+      if (!cell.adopted && !cell.inherited) continue
+      cell.inherited = false
       this.#adopt(cell, false)
       this.#mark(cell, ++this.#sets)
     }
@@ -175,7 +193,10 @@ export class FibEngine implements Fib {
     if (this.#phase !== 'running') return 0
     const before = this.#countOurs()
     this.#flushed = true
-    for (const cell of this.#cells.values()) this.#adopt(cell, false)
+    for (const cell of this.#cells.values()) {
+      cell.inherited = false
+      this.#adopt(cell, false)
+    }
     this.#markAll()
     this.#look = Look.SLOW
     this.#wake()
@@ -421,10 +442,22 @@ export class FibEngine implements Fib {
       this.#change(cell, 'failed', cell.reason)
       return []
     }
+    const left = leftToFelix(desired, this.#rules)
+    if (left !== '') {
+      cell.planned = null
+      tunnel?.want(cell.prefix, NO_FAR_NODES)
+      this.#change(cell, 'left', left)
+      return this.#plan(cell, null).operations
+    }
     const route = this.#withSource(planRoute(desired, this.#rules, this.#resolver))
     tunnel?.want(cell.prefix, typeof route === 'string' ? NO_FAR_NODES : (route.far ?? NO_FAR_NODES))
     if (typeof route === 'string') {
       cell.planned = null
+      // The route that its next hop is reached by may come in a moment.
+      if (cell.inherited) {
+        this.#change(cell, 'unresolved', `${route}; what was found at the start stays until the sweep`)
+        return []
+      }
       this.#change(cell, 'unresolved', route)
       return this.#plan(cell, null).operations
     }
@@ -494,12 +527,14 @@ export class FibEngine implements Fib {
     this.#dumping = true
     try {
       await driver.dump((route) => {
-        if (route.protocol !== protocol) foreign?.add(route)
+        const taken = this.#isTaken(route)
+        if (route.protocol !== protocol && !taken) foreign?.add(route)
         // Routes of ours in another table (an earlier configuration) are nobody's next hop and not ours to clean up.
-        else if (route.table === table) {
+        else if (route.table === table && !(taken && foreign === null)) {
           const cell = this.#cell(route.prefix)
-          if (cell.dump !== dump) cell.found = [route]
-          else cell.found = [...cell.found, route]
+          const found = taken ? { ...route, takenOver: true as const } : route
+          if (cell.dump !== dump) cell.found = [found]
+          else cell.found = [...cell.found, found]
           cell.dump = dump
         }
       }, scope)
@@ -507,9 +542,23 @@ export class FibEngine implements Fib {
       this.#dumping = false
     }
     for (const cell of this.#cells.values()) {
+      // A dump of ours does not show them.
+      const taken = foreign === null && this.#takes ? cell.ours.filter(isTaken) : NO_ROUTES
       cell.ours = cell.dump === dump ? cell.found : NO_ROUTES
+      if (taken.length > 0) cell.ours = [...cell.ours, ...taken]
       cell.found = NO_ROUTES
     }
+  }
+
+  get #takes(): boolean {
+    return (this.#options.takeOver?.length ?? 0) > 0
+  }
+
+  /** At the start all of the protocols are taken over, later only those that were. */
+  #isTaken(route: KernelRoute): boolean {
+    const { takeOver, table } = this.#options
+    if (takeOver === undefined || !isTakeable(route, takeOver, table)) return false
+    return this.#phase === 'new' || this.#cells.get(route.prefix)?.taken(route) === true
   }
 
   /** Reads the tables again and marks what differs. False where they cannot be read now. */
@@ -626,6 +675,7 @@ export class FibEngine implements Fib {
   }
 
   #installed(cell: Cell, { prefix, metric }: PlannedRoute): void {
+    cell.inherited = false
     const before = this.#actual.foreignBefore(prefix, metric)
     this.#change(cell, 'installed', before === undefined ? '' : `${describeForeign(before)}; it takes the traffic`)
   }
@@ -721,6 +771,16 @@ export class FibEngine implements Fib {
     const { table, protocol } = this.#options
     const isOurs = route.protocol === protocol
     if (isOurs && route.table !== table) return
+    if (!isOurs && this.#takes && this.#cells.get(route.prefix)?.taken(route) === true) {
+      const cell = this.#cells.get(route.prefix)!
+      const rest = cell.ours.filter((one) => !isTaken(one) || !isSameRoute(one, route))
+      if (type === 'put' && rest.length < cell.ours.length) return
+      if (type === 'gone') {
+        cell.ours = rest
+        this.#touched(cell)
+        return
+      }
+    }
     let foreign = false
     if (type === 'put' && replaces) {
       // One of the same prefix and metric had to give way.
@@ -863,6 +923,8 @@ class Cell {
   adopted = false
   /** Number of the `set` that marked it. */
   mark = UNMARKED
+  /** Found at the start, and still as it was. */
+  inherited = false
   /** An operation of it is under way. */
   busy = false
   state: FibRouteState = 'pending'
@@ -874,6 +936,11 @@ class Cell {
 
   constructor(prefix: string) {
     this.prefix = prefix
+  }
+
+  /** A route of that protocol and metric was taken over. */
+  taken({ protocol, metric }: KernelRoute): boolean {
+    return this.ours.some((one) => isTaken(one) && one.protocol === protocol && one.metric === metric)
   }
 
   /** Nothing is known of what becomes of it. */

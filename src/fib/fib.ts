@@ -40,7 +40,7 @@ export interface FibHooks {
 /** `auto` is the kernel; where that is not possible, start() rejects and says why. Never falls back by itself. */
 export function createFib(config: FibOptions, hooks: FibHooks): Fib {
   if (config.driver === 'off') return createOffFib()
-  const { table, protocol } = config
+  const { table, protocol, takeOver } = config
   if (config.driver === 'memory') {
     const driver = new MemoryDriver(config.memory ?? new MemoryTable(), table, protocol)
     // Without devices there is nothing to tunnel through.
@@ -50,6 +50,7 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
       driver,
       table,
       protocol,
+      takeOver,
       rules,
       resolve: resolveAnywhere,
       tunnel: null,
@@ -75,6 +76,7 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
     driver,
     table,
     protocol,
+    takeOver,
     rules: config,
     resolve: resolveInKernel,
     tunnel,

@@ -22,7 +22,8 @@ export function formatOperation(operation: FibOperation, target: IpTarget): stri
   words.push(prefix.text)
   const one = !isDelete && route.hops.length === 1 ? route.hops[0]! : null
   if (one !== null) words.push(...formatHop(one, prefix.address.length))
-  words.push('proto', integer(target.protocol, 1, 255, 'protocol'), 'table', integer(target.table, 1, U32, 'table'))
+  const protocol = integer(operation.protocol ?? target.protocol, 1, 255, 'protocol')
+  words.push('proto', protocol, 'table', integer(target.table, 1, U32, 'table'))
   words.push('metric', integer(route.metric, 0, U32, 'metric'))
   if (!isDelete && route.source !== undefined) {
     parseAddressOrFail(route.source)

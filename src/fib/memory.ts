@@ -29,7 +29,8 @@ export class MemoryTable {
   apply(operation: FibOperation, table: number, protocol: number): FibOutcome {
     const { route, type } = operation
     if (type === 'delete') {
-      this.#keep(route.prefix, (one) => one.protocol !== protocol || one.metric !== route.metric)
+      const owner = operation.protocol ?? protocol
+      this.#keep(route.prefix, (one) => one.protocol !== owner || one.metric !== route.metric)
       return DONE
     }
     const same = this.#at(route.prefix).findIndex((one) => one.metric === route.metric && one.table === table)

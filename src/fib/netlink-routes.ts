@@ -31,8 +31,8 @@ export class RouteTranslator {
     this.#devices = devices
   }
 
-  fields({ type, route }: FibOperation): RouteFields {
-    const { table, protocol } = this.#target
+  fields({ type, route, protocol = this.#target.protocol }: FibOperation): RouteFields {
+    const { table } = this.#target
     const { address, length } = wordsOf(() => parsePrefix(route.prefix))
     if (!Number.isInteger(route.metric) || route.metric < 0 || route.metric > U32)
       throw new FibError(`metric ${route.metric} is not a whole number from 0 to ${U32}`)

@@ -46,7 +46,8 @@ export function planRoutes(
   for (const route of ours) {
     if (route.metric !== wanted.metric) continue
     same++
-    equal = isSameRoute(route, wanted)
+    // One that was taken over is made ours by a replace, however equal.
+    equal = !isTaken(route) && isSameRoute(route, wanted)
   }
   if (same === 1 && equal) {
     if (ours.length === 1) return NOTHING
@@ -95,7 +96,13 @@ export function isSameHop(a: KernelHop, b: KernelHop): boolean {
   return a.gateway === b.gateway && a.device === b.device && a.onlink === b.onlink
 }
 
+/** Another protocol's route that was taken over. */
+export function isTaken(route: OurRoute): route is KernelRoute {
+  return (route as KernelRoute).takenOver === true
+}
+
 function remove(route: OurRoute): FibOperation {
+  if (isTaken(route)) return { type: 'delete', route: { ...route, kind: 'unicast' }, protocol: route.protocol }
   if (route.kind === 'unicast' || route.kind === 'blackhole') return { type: 'delete', route: route as PlannedRoute }
   // Only prefix, protocol, table and metric count in a deletion; kinds other than ours can only come from somebody else's hand.
   return { type: 'delete', route: { ...route, kind: 'unicast' } }

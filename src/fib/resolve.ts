@@ -5,6 +5,8 @@
  * On-link: via the next hop itself; behind a gateway: via that gateway (RFC 4271 §9.1.2.1). With a tunnel (IPIP): via the BGP next hop, on
  * the tunnel device, onlink; the outer packet then takes the route found here (encap/mode.ts). Link-local next hops carry their device: `fe80::1%eth0`.
  */
+
+import type { ProgramClusterRoutes } from '../config/types.js'
 import { parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
 import type { ActualTable } from './actual.js'
@@ -32,6 +34,7 @@ export interface HopRules extends TunnelRules {
   readonly metricFromLocalPref: boolean
   /** By Family: address that this node's own packets get, or null. */
   readonly sources: readonly [string | null, string | null]
+  readonly programClusterRoutes: ProgramClusterRoutes
 }
 
 export type Resolver = (nextHop: string) => Resolution

@@ -30,6 +30,8 @@ export interface KernelRoute {
   readonly hops: readonly KernelHop[]
   /** Address that this node's own packets get by it (RTA_PREFSRC). */
   readonly source?: string | undefined
+  /** Another protocol's, found at the start and taken over (`fib.takeOver`). */
+  readonly takenOver?: true
 }
 export interface KernelHop {
   readonly gateway: string | null
@@ -55,6 +57,7 @@ export type FibRouteState =
   | 'unresolved' // no route to the next hop
   | 'conflict' // a foreign route of the same prefix and metric is there
   | 'failed' // the kernel refused; reason has its words
+  | 'left' // Felix writes it (fib.programClusterRoutes)
   | 'adopted' // found at start, not yet confirmed by a peer
 export interface FibEntry {
   readonly prefix: string
@@ -93,7 +96,15 @@ export interface Fib {
   reconfigure(
     config: Pick<
       FibConfig,
-      'metric' | 'metricFromLocalPref' | 'maxPaths' | 'encapsulation' | 'tunnelDevice' | 'vxlan' | 'udp' | 'sources'
+      | 'metric'
+      | 'metricFromLocalPref'
+      | 'maxPaths'
+      | 'encapsulation'
+      | 'tunnelDevice'
+      | 'vxlan'
+      | 'udp'
+      | 'sources'
+      | 'programClusterRoutes'
     >,
   ): void
   /** Our own end of VXLAN tunnels, once started; null without one. */

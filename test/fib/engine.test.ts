@@ -17,6 +17,7 @@ const RULES = {
   metric: 0,
   metricFromLocalPref: false,
   sources: [null, null],
+  programClusterRoutes: 'Enabled',
 } as const
 
 /** Forwards to a table in memory, and now and then says that the outcome is lost, whether or not it was done. */

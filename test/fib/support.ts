@@ -45,6 +45,8 @@ export const BASE: FibOptions = {
   metricFromLocalPref: false,
   sources: [null, null],
   maxPaths: 16,
+  programClusterRoutes: 'Enabled',
+  takeOver: [],
   encapsulation: 'never',
   tunnelDevice: 'tunl0',
   tunnelAddress: null,
@@ -118,7 +120,7 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
-async function openFib(t: Scope, options: FibOptions): Promise<TestFib> {
+export async function openFib(t: Scope, options: FibOptions): Promise<TestFib> {
   const facts: FibFact[] = []
   let driver: Iproute2Driver | null = null
   let netlink: NetlinkDriver | null = null

@@ -10,7 +10,7 @@ export class Pings {
   readonly #process: Process
 
   /** From a Pod of `host` to an address. */
-  constructor(host: Host, pod: Netns, address: string, perSecond = 20) {
+  constructor(host: Pick<Host, 'label' | 'dir'>, pod: Netns, address: string, perSecond = 20) {
     this.name = `${host.label} to ${address}`
     const log = join(host.dir, `ping-${address}.log`)
     this.#process = new Process(pod.name, log, 'ping', ['-n', '-i', String(1 / perSecond), address], { LC_ALL: 'C' })

@@ -99,6 +99,7 @@ const FIB_COLOURS: Readonly<Record<FibRouteState, Colour>> = {
   installed: 'green',
   pending: 'yellow',
   adopted: 'yellow',
+  left: 'dim',
   unresolved: 'red',
   conflict: 'red',
   failed: 'red',
