@@ -174,11 +174,6 @@ export const NEIGHBOR_NOT_YET: Readonly<Record<string, string>> = {
   multihop: "sessions go out with the system's TTL, so that neighbours some hops away work without it; remove the key",
 }
 
-export const FIB_NOT_YET: Readonly<Record<string, string>> = {
-  takeOver: '',
-  programClusterRoutes: '',
-}
-
 export const neighborSchema = mapping(neighborShape, NEIGHBOR_NOT_YET)
 export type NeighborKeys = Mapping<typeof neighborShape>
 
@@ -277,7 +272,7 @@ export const sections = {
   api: mapping({ socket: optional(v.socketPath), http }).optional(),
   reflector: mapping({ clusterId: optional(v.bgpIdentifier) }).optional(),
   originate: list(originateEntry, 'prefixes and fromKernel rules').optional(),
-  fib: mapping(fibShape, FIB_NOT_YET).optional(),
+  fib: mapping(fibShape).optional(),
   stateFile: optional((input) => (input === false || input === 'off' ? null : v.filePath(input))),
   restartDeferral: optional(v.durationMs(0, 20_000)),
   limits: mapping({

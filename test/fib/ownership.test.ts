@@ -195,8 +195,9 @@ for (const driver of ['iproute2', 'netlink'] as const) {
         .logTail(Number.POSITIVE_INFINITY)
         .split('\n')
         .map((line) => line.trim())
+    let metric = 1
     await until('the monitor sees', () => {
-      netns.ip('route replace 198.51.100.1/32 via 192.168.0.2')
+      netns.ip(`route add 198.51.100.1/32 via 192.168.0.2 metric ${metric++}`)
       return seen().some((line) => line.startsWith('198.51.100.1'))
     })
     const pings = ['10.244.1.1', '10.244.2.1'].map((address) => new Pings({ label: 'node', dir }, netns, address, 100))
