@@ -4,6 +4,7 @@
 import { loadConfig } from './config/load.js'
 import { formatProblem } from './config/problems.js'
 import { Speaker } from './daemon/speaker.js'
+import { warmUp } from './daemon/warm-up.js'
 import { createLogger, type Log } from './log.js'
 import { formatIpv4 } from './net/address.js'
 import { version } from './version.js'
@@ -42,7 +43,9 @@ export async function runDaemon(file: string): Promise<number> {
     log.close()
     return 1
   }
+  const endWarmUp = warmUp()
   log.write('daemon-stop', { reason: await stopped })
+  endWarmUp()
   await speaker.stop()
   process.off('SIGHUP', reload)
   log.close()
