@@ -18,7 +18,7 @@ import { familyRow } from '../net/family.js'
 import type { Engine } from './engine.js'
 import type { LivePeer } from './peer-routes.js'
 import { RestartPeers } from './restart-peers.js'
-import { type KnownPeer, type ReadState, readState, StateWriter } from './state-file.js'
+import { type FibPlace, type KnownPeer, type ReadState, readState, StateWriter } from './state-file.js'
 
 export interface RestartContext {
   readonly clock: Clock
@@ -42,6 +42,10 @@ export class Restart implements LocalState, Wakeable {
   readonly #seen = new Set<string>()
   readonly #context: RestartContext
   readonly #writer: StateWriter | null
+  /** Where kernel routes of this run are; none without a kernel. */
+  #place: readonly FibPlace[] = []
+  /** Where those of earlier runs may be. */
+  #left: readonly FibPlace[]
   #awaited: RestartPeers | null = null
   #engine: Engine | null = null
   #startedMs = 0
@@ -50,7 +54,9 @@ export class Restart implements LocalState, Wakeable {
   constructor(stateFile: string | null, context: RestartContext) {
     this.#context = context
     this.hostname = context.hostname
-    const { peers, trouble }: ReadState = stateFile === null ? { peers: [], trouble: null } : readState(stateFile)
+    const { peers, places, trouble }: ReadState =
+      stateFile === null ? { peers: [], places: [], trouble: null } : readState(stateFile)
+    this.#left = places
     const warn = (text: string): void => context.log.write('warning', { text })
     if (trouble !== null) warn(trouble)
     this.#writer = stateFile === null ? null : new StateWriter(stateFile, warn)
@@ -83,9 +89,23 @@ export class Restart implements LocalState, Wakeable {
     return this.#lastRun.size > 0
   }
 
+  /** Where earlier runs with another configuration have left their kernel routes. */
+  get leftPlaces(): readonly FibPlace[] {
+    return this.#left
+  }
+
+  /** Nothing is left there any more. */
+  placeCleared({ table, protocol }: FibPlace): void {
+    this.#keepPlaces(this.#left.filter((place) => place.table !== table || place.protocol !== protocol))
+    this.#save()
+  }
+
   /** Before the peers are made. */
   begin(config: Config, engine: Engine): void {
     const { clock, log } = this.#context
+    const { table, protocol, driver } = config.fib
+    this.#place = driver === 'off' || driver === 'memory' ? [] : [{ table, protocol }]
+    this.#keepPlaces(this.#left.filter((place) => place.table !== table || place.protocol !== protocol))
     const nowMs = clock.now()
     this.#engine = engine
     this.#startedMs = nowMs
@@ -169,6 +189,11 @@ export class Restart implements LocalState, Wakeable {
     if (this.#saveDue !== null) clearImmediate(this.#saveDue)
     this.#saveDue = null
     if (write) await this.#writer?.write(this.#entries())
+  }
+
+  #keepPlaces(left: readonly FibPlace[]): void {
+    this.#left = left
+    if (this.#writer !== null) this.#writer.places = [...this.#place, ...left]
   }
 
   #wasGraceful(address: string): boolean {

@@ -23,6 +23,7 @@ import { createActions } from './actions.js'
 import { BfdPeers } from './bfd-peers.js'
 import { Engine } from './engine.js'
 import { FibFeed } from './fib-feed.js'
+import { clearLeftPlaces } from './left-places.js'
 import { ownAddresses } from './local-addresses.js'
 import { OwnRoutes } from './own-routes.js'
 import { PeerErrors } from './peer-errors.js'
@@ -56,6 +57,7 @@ export class Speaker {
   #config: Config
   #api: ApiServer | null = null
   #listening = false
+  #clearing: Promise<void> = Promise.resolve()
   #reloading: Promise<unknown> = Promise.resolve()
 
   constructor(config: Config, log: Log) {
@@ -114,7 +116,9 @@ export class Speaker {
       events: this.#routes,
       log: (fact) => this.#sessionFact(fact),
     })
-    this.#sweep = new Sweep(this.#fib, this.#routes, this.#manager, this.#engine, this.#restart)
+    this.#sweep = new Sweep(this.#fib, this.#routes, this.#manager, this.#engine, this.#restart, () => {
+      this.#clearing = clearLeftPlaces(this.#config.fib, this.#restart, log)
+    })
     this.#sweep.configure(config.fib.sweepAfterMs)
     this.#views = this.#makeViews(nowSeconds)
   }
@@ -169,6 +173,7 @@ export class Speaker {
     this.#listening = false
     // With the end of its BGP session each peer has been told AdminDown.
     await this.#bfd.stop()
+    await this.#clearing
     await this.#restart.stop(began)
     this.#engine.stop()
     await this.#fib.stop(routes)
@@ -274,9 +279,11 @@ export class Speaker {
     this.#engine.schedule()
   }
 
-  /** F bit: routes of the last run are in the kernel, or none would be ours. */
+  /** F bit: routes of the last run are in the kernel, here or where the last configuration had them, or none would be ours. */
   #keptForwarding(): boolean {
-    return this.#config.fib.accept.length === 0 || this.#fib.entries().some(({ state }) => state === 'adopted')
+    const { accept, table, protocol } = this.#config.fib
+    const elsewhere = this.#restart.leftPlaces.some((place) => place.table !== table || place.protocol !== protocol)
+    return accept.length === 0 || elsewhere || this.#fib.entries().some(({ state }) => state === 'adopted')
   }
 
   #sessionFact(fact: SessionFact): void {

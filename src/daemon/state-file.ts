@@ -1,5 +1,5 @@
 /**
- * The state file (an edge): who the peers of this run are, for the next one. A small JSON document, written beside itself and moved into place, so that a crash
+ * The state file (an edge): who the peers of this run are, and where its kernel routes are, for the next one. A small JSON document, written beside itself and moved into place, so that a crash
  * leaves the old or the new one. What cannot be read or written is said in the log, and the daemon goes on as if it had none.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
@@ -17,8 +17,15 @@ export interface KnownPeer {
   readonly families: readonly FamilyName[]
 }
 
+/** Where kernel routes of ours may be. */
+export interface FibPlace {
+  readonly table: number
+  readonly protocol: number
+}
+
 export interface ReadState {
   readonly peers: readonly KnownPeer[]
+  readonly places: readonly FibPlace[]
   /** One line about a file that is there and no use; null else. */
   readonly trouble: string | null
 }
@@ -31,14 +38,16 @@ export function readState(file: string): ReadState {
       const stat = fstatSync(fd)
       if (!stat.isFile()) throw new Error('it is not a file')
       if (stat.size > MAX_OCTETS) throw new Error(`it has ${stat.size} octets, more than ${MAX_OCTETS}`)
-      return { peers: parseState(readFileSync(fd, 'utf8')), trouble: null }
+      const text = readFileSync(fd, 'utf8')
+      return { peers: parseState(text), places: parsePlaces(text), trouble: null }
     } finally {
       closeSync(fd)
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { peers: [], trouble: null }
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { peers: [], places: [], trouble: null }
     return {
       peers: [],
+      places: [],
       trouble: `the state of the last run in ${file} is no use (${(error as Error).message}); this counts as a first start; it is written anew`,
     }
   }
@@ -64,9 +73,25 @@ export function parseState(text: string): KnownPeer[] {
   })
 }
 
+/** Of a text that is a state; files of earlier versions name none. */
+function parsePlaces(text: string): FibPlace[] {
+  const { fib } = JSON.parse(text) as { fib?: unknown }
+  if (!Array.isArray(fib)) return []
+  return fib.slice(0, MAX_PLACES).flatMap((place: unknown) => {
+    const { table, protocol } = (place ?? {}) as Record<string, unknown>
+    if (!isWithin(table, 0xffffffff) || !isWithin(protocol, 255) || FOREIGN_PROTOCOLS.has(protocol)) return []
+    return [{ table, protocol }]
+  })
+}
+
+function isWithin(value: unknown, max: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max
+}
+
 export class StateWriter {
   readonly #file: string
   readonly #trouble: (text: string) => void
+  places: readonly FibPlace[] = []
   #wanted: Iterable<KnownPeer> | null = null
   #written = ''
   #writing: Promise<void> | null = null
@@ -87,7 +112,7 @@ export class StateWriter {
 
   async #writeAll(): Promise<void> {
     while (this.#wanted !== null) {
-      const text = `${JSON.stringify({ version: VERSION, peers: [...this.#wanted] }, null, 1)}\n`
+      const text = `${JSON.stringify({ version: VERSION, peers: [...this.#wanted], fib: this.places }, null, 1)}\n`
       this.#wanted = null
       if (text === this.#written) continue
       const beside = `${this.#file}.${process.pid}.new`
@@ -111,4 +136,8 @@ const VERSION = 1
 const BETWEEN_WRITES_MS = 100
 /** A peer has about 100 octets. */
 const MAX_OCTETS = 8 << 20
+/** More changes of `fib` than anybody makes before a sweep. */
+const MAX_PLACES = 16
+/** Never ours, whatever the file says: redirect, kernel, boot, static, bird, dhcp, felix. */
+const FOREIGN_PROTOCOLS: ReadonlySet<unknown> = new Set([1, 2, 3, 4, 12, 16, 17, 80])
 const MAX_PEERS = 50_000

@@ -15,13 +15,16 @@ export class Sweep {
   readonly #manager: PeerManager
   readonly #engine: Engine
   readonly #restart: Restart
+  readonly #swept: () => void
   readonly #startedMs = performance.now()
   #timer: NodeJS.Timeout | undefined
   #waited = false
   #done = false
   #looking = false
 
-  constructor(fib: Fib, routes: PeerRoutes, manager: PeerManager, engine: Engine, restart: Restart) {
+  /** `swept`: what the kernel has of ours is what this run wants. */
+  constructor(fib: Fib, routes: PeerRoutes, manager: PeerManager, engine: Engine, restart: Restart, swept: () => void) {
+    this.#swept = swept
     this.#restart = restart
     this.#fib = fib
     this.#routes = routes
@@ -63,7 +66,11 @@ export class Sweep {
     // From now on the kernel has what this run knows: a session that is lost and returns has lost no forwarding.
     this.#restart.forwarding = true
     // What the last End-of-RIB closed is decided and given to the FIB first.
-    void this.#engine.idle().then(() => this.#fib.sweepAdopted())
+    void this.#engine.idle().then(async () => {
+      this.#fib.sweepAdopted()
+      await this.#fib.settled()
+      this.#swept()
+    })
   }
 
   stop(): void {

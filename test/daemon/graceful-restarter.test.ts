@@ -202,7 +202,17 @@ t.test('a state file that is no use is a first start, with one line that says wh
   writeFileSync(huge, Buffer.alloc((8 << 20) + 1, 32))
   t.match(readState(huge).trouble, /8388609 octets/)
   t.match(readState(folder).trouble, /not a file|EISDIR/)
-  t.same(readState(join(folder, 'absent')), { peers: [], trouble: null })
+  t.same(readState(join(folder, 'absent')), { peers: [], places: [], trouble: null })
+  const places = join(folder, 'places.json')
+  const written = [
+    { table: 100, protocol: 181 },
+    { table: 254, protocol: 80 },
+    { table: 0, protocol: 181 },
+    { table: 254, protocol: '179' },
+    null,
+  ]
+  writeFileSync(places, JSON.stringify({ version: 1, peers: [], fib: written }))
+  t.same(readState(places).places, [{ table: 100, protocol: 181 }], "never another owner's number")
   t.same(parseState('{"version":1,"peers":[{"address":"::1","name":"a","families":["ipv6-unicast","evpn"]}]}'), [
     { address: '::1', name: 'a', families: ['ipv6-unicast'] },
   ])

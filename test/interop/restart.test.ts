@@ -191,6 +191,40 @@ if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils
         await t.rejects(flush('--yes'), /fib\.driver is off/)
       })
 
+      await t.test(
+        'another table, then another protocol number: what the last run left there goes after the sweep',
+        async (t) => {
+          a.overrides = { fib: FIB }
+          await a.start()
+          await settled(a, BLOCK_A, '10.244.11.64/26', BLOCK_B, COMES, LATER)
+          // Both tables are asked, main first: it has the Pod.
+          hostA.ns.ip('rule add pref 32800 table 100')
+          const ping = new Pings(hostA, podA, POD_B, 100)
+          t.teardown(() => ping.kill())
+          await ping.goOn()
+          await a.stop()
+          a.overrides = { fib: { ...FIB, table: 100 } }
+          await a.start()
+          await until(
+            'moved',
+            () => `${ours(hostA)}|${hostA.ns.ip('route show table 100 proto 179')}`,
+            (text) => text.startsWith('|') && text.trim().split('\n').length === 5,
+          )
+          t.same(await ping.stop(), [], 'no ping lost')
+          await a.kill()
+          a.overrides = { fib: { ...FIB, table: 100, protocol: 181 } }
+          await a.start()
+          await until(
+            'under the new number alone',
+            () => hostA.ns.ip('route show table 100'),
+            (text) => text.trim().split('\n').length === 5 && !/proto (?!181)/.test(text),
+          )
+          hostA.ns.ip('rule del pref 32800 table 100')
+          await a.stop()
+          hostA.ns.ip('route flush table 100')
+        },
+      )
+
       await t.test('fib.onExit: flush', async (t) => {
         a.overrides = { fib: { ...FIB, onExit: 'flush' } }
         await a.start()

@@ -114,7 +114,9 @@ export class GracefulWorld {
 
   /** After the constructor, so that a test can listen first. */
   start(): this {
-    this.restart?.begin({ neighbors: this.neighbors, restartDeferralMs: 20_000 } as Config, this.engine)
+    const fib = { driver: 'off', table: 254, protocol: 179 }
+    const config = { neighbors: this.neighbors, restartDeferralMs: 20_000, fib } as Config
+    this.restart?.begin(config, this.engine)
     this.manager.configure(this.neighbors)
     return this
   }
