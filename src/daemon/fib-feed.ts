@@ -23,6 +23,7 @@ export class FibFeed {
   #accept: readonly Accepted[] = []
   #maxPaths = 1
   #stopped = false
+  readonly #lists = new Map<string, readonly string[]>()
   #localPref = false
   /** By family and prefix id: 1 where the FIB has been given a route. */
   readonly #given: Uint8Array[] = [new Uint8Array(0), new Uint8Array(0)]
@@ -85,16 +86,27 @@ export class FibFeed {
     }
     if (!this.#covered(family, prefixes, prefix)) return null
     const { store, nextHops } = this.#rib
-    const hops = decision
-      .multipath(prefix, best, this.#maxPaths)
-      .map((path) => nextHops.text(store.get(paths.effective[path]!).nextHopId))
+    const chosen = decision.multipath(prefix, best, this.#maxPaths)
+    const textOf = (path: number): string => nextHops.text(store.get(paths.effective[path]!).nextHopId)
+    const hops = chosen.length === 1 ? this.#alone(textOf(best)) : [...new Set(chosen.map(textOf))]
     const route = {
       family,
       prefix: prefixText(family, prefixes, prefix),
       kind: 'unicast',
-      nextHops: [...new Set(hops)],
+      nextHops: hops,
     } as const
     return this.#localPref ? { ...route, localPref: store.get(paths.effective[best]!).localPref >>> 0 } : route
+  }
+
+  /** The list of one next hop, shared by all routes that have it. */
+  #alone(nextHop: string): readonly string[] {
+    let list = this.#lists.get(nextHop)
+    if (list === undefined) {
+      if (this.#lists.size >= MAX_LISTS) this.#lists.clear()
+      list = [nextHop]
+      this.#lists.set(nextHop, list)
+    }
+    return list
   }
 
   #covered(family: Family, prefixes: PrefixTable, prefix: number): boolean {
@@ -127,3 +139,5 @@ export function prefixText(family: Family, prefixes: PrefixTable, prefix: number
     prefixes.lengthOf(prefix),
   )
 }
+
+const MAX_LISTS = 10_000

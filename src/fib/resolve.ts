@@ -89,10 +89,11 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
   const { family, prefix, kind } = desired
   const metric = kernelMetric(family, metricOf(desired, rules))
   if (kind === 'blackhole') return { family, prefix, kind, hops: [], metric }
-  const hops: KernelHop[] = []
+  let hops: KernelHop[] = []
   const far: FarNode[] = []
   const reasons: string[] = []
-  for (const nextHop of desired.nextHops.slice(0, rules.maxPaths)) {
+  const isAlone = desired.nextHops.length === 1
+  for (const nextHop of isAlone ? desired.nextHops : desired.nextHops.slice(0, rules.maxPaths)) {
     const resolution = resolve(nextHop)
     if (resolution.reason !== '') {
       reasons.push(resolution.reason)
@@ -107,6 +108,11 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
       reasons.push(wrapped)
       continue
     }
+    if (wrapped === null && isAlone && resolution.hops.length === 1) {
+      // Shared by all routes through it, which are most.
+      hops = resolution.hops as KernelHop[]
+      break
+    }
     if (wrapped !== null) far.push(...wrapped.far)
     for (const hop of wrapped === null ? resolution.hops : [wrapped.hop]) {
       const known = hops.some((other) => other.gateway === hop.gateway && other.device === hop.device)
@@ -114,6 +120,7 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
     }
   }
   const source = rules.sources[family]
+  if (hops.length > 0 && source === null && far.length === 0) return { family, prefix, kind, hops, metric }
   if (hops.length > 0)
     return {
       family,

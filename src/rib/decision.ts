@@ -194,8 +194,10 @@ export class Decision {
    */
   multipath(prefix: number, winner: number, limit: number): number[] {
     const { paths, store } = this.#tables
-    const chosen = [winner]
     if (winner === 0) return []
+    const chosen = [winner]
+    // Most prefixes have one path.
+    if (paths.firstOfPrefix[prefix] === winner && paths.nextOfPrefix[winner] === 0) return chosen
     const best = store.get(paths.effective[winner]!)
     if (this.#tables.source(paths.source[winner]!).index === 0) return chosen
     const candidates: number[] = []
