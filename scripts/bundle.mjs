@@ -13,8 +13,12 @@ export async function bundle() {
   rmSync(join(root, 'dist', 'bundle'), { recursive: true, force: true })
   await build({
     absWorkingDir: root,
-    // The BFD thread is started from a file of its own (src/bfd/client.ts).
-    entryPoints: { main: 'dist/src/cli/main.js', 'bfd-worker': 'dist/src/bfd/bfd-worker.js' },
+    // Threads are started from files of their own (src/bfd/client.ts, src/fib/encap/udp.ts).
+    entryPoints: {
+      main: 'dist/src/cli/main.js',
+      'bfd-worker': 'dist/src/bfd/bfd-worker.js',
+      'udp-worker': 'dist/src/fib/encap/udp-worker.js',
+    },
     outdir: 'dist/bundle',
     bundle: true,
     splitting: true,

@@ -60,6 +60,8 @@ const ROWS: readonly Row[] = [
       'src/fib/tunnel.ts',
       'src/fib/encap/encapsulator.ts',
       'src/fib/encap/vxlan.ts',
+      'src/fib/encap/udp.ts',
+      'src/fib/encap/udp-worker.ts',
       'src/fib/fib.ts',
       'src/fib/engine.ts',
     ],

@@ -2,10 +2,14 @@
  * Winners and their multipath sets to the FIB: those that `fib.accept` lets in, and blackholes for own blocks. Prefixes that never were in the FIB cost a look
  * at one octet.
  */
+import { decodeVxlanTunnel, type VxlanTunnel } from '../bgp/attributes/tunnel-encapsulation.js'
+import { AttributeType } from '../bgp/iana.js'
 import type { FibConfig, PrefixText } from '../config/types.js'
+import { tunnelKinds } from '../fib/encap/mode.js'
 import type { DesiredRoute, Fib } from '../fib/types.js'
 import type { Family } from '../net/family.js'
 import { formatPrefixWords } from '../net/prefix.js'
+import { DecodeBits } from '../rib/attribute-set.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
 import type { Rib } from '../rib/rib.js'
 import { type OwnRoutes, words } from './own-routes.js'
@@ -22,6 +26,7 @@ export class FibFeed {
   readonly #own: OwnRoutes
   #accept: readonly Accepted[] = []
   #maxPaths = 1
+  #vxlan = false
   #stopped = false
   readonly #lists = new Map<string, readonly string[]>()
   #localPref = false
@@ -41,6 +46,7 @@ export class FibFeed {
       length: prefix.length,
     }))
     this.#maxPaths = config.maxPaths
+    this.#vxlan = tunnelKinds(config.encapsulation).has('vxlan')
     this.#localPref = config.metricFromLocalPref
   }
 
@@ -94,6 +100,7 @@ export class FibFeed {
       prefix: prefixText(family, prefixes, prefix),
       kind: 'unicast',
       nextHops: hops,
+      ...(this.#vxlan && family === 0 ? this.#vteps(chosen) : {}),
     } as const
     return this.#localPref ? { ...route, localPref: store.get(paths.effective[best]!).localPref >>> 0 } : route
   }
@@ -107,6 +114,22 @@ export class FibFeed {
       this.#lists.set(nextHop, list)
     }
     return list
+  }
+
+  /** What the far ends say of their tunnels, by next hop. Of external peers nothing is taken (RFC 9012 §11). */
+  #vteps(members: readonly number[]): Pick<DesiredRoute, 'vteps'> {
+    const { store, nextHops } = this.#rib
+    const { paths } = this.#rib.tables[0]!
+    const vteps = new Map<string, VxlanTunnel>()
+    for (const path of members) {
+      const set = store.get(paths.effective[path]!)
+      if ((set.present & TUNNEL_BIT) === 0 || (set.decodeClass & DecodeBits.EBGP) !== 0) continue
+      const said = store.attributes(set).others.find(({ type }) => type === AttributeType.TUNNEL_ENCAPSULATION)
+      const tunnel = said === undefined ? null : decodeVxlanTunnel(said.value)
+      const nextHop = nextHops.text(set.nextHopId)
+      if (tunnel !== null && !vteps.has(nextHop)) vteps.set(nextHop, tunnel)
+    }
+    return vteps.size === 0 ? {} : { vteps }
   }
 
   #covered(family: Family, prefixes: PrefixTable, prefix: number): boolean {
@@ -141,3 +164,4 @@ export function prefixText(family: Family, prefixes: PrefixTable, prefix: number
 }
 
 const MAX_LISTS = 10_000
+const TUNNEL_BIT = 1 << AttributeType.TUNNEL_ENCAPSULATION

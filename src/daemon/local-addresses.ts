@@ -2,8 +2,8 @@
  * Edge: the addresses of this machine, for the next hops that we set ourselves and for knowing our own ones.
  */
 import { networkInterfaces } from 'node:os'
-import type { NeighborConfig } from '../config/types.js'
-import { formatAddress, parseAddress } from '../net/address.js'
+import type { Config, NeighborConfig } from '../config/types.js'
+import { formatAddress, formatIpv4, parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
 import { addressInPrefix, parsePrefix } from '../net/prefix.js'
 import type { Subnet } from '../reflector/reflect.js'
@@ -19,6 +19,19 @@ export function ownAddresses(): ReadonlySet<string> {
     }
   }
   return own
+}
+
+/**
+ * Addresses that others may have for this node, the likeliest alone where the configuration names it: what sessions come from is the next hop of our
+ * routes, and so the source of outer packets.
+ */
+export function nodeAddresses(config: Pick<Config, 'neighbors' | 'listen' | 'routerId'>): readonly string[] {
+  const own = ownAddresses()
+  const sources = config.neighbors.map(({ sourceAddress }) => sourceAddress)
+  const listens = config.listen.map(({ address }) => address)
+  const named = [...sources, ...listens, formatIpv4(config.routerId)]
+  const known = named.find((address) => address?.includes('.') && own.has(address))
+  return known ? [known] : [...own].filter((address) => !address.includes('%'))
 }
 
 /**

@@ -8,7 +8,11 @@
 
 import { NO_ATTRIBUTES } from '../bgp/attributes/decode.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
-import type { Config, PrefixText, StaticOriginate } from '../config/types.js'
+import { encodeVxlanTunnel } from '../bgp/attributes/tunnel-encapsulation.js'
+import { AttributeType, Flags } from '../bgp/iana.js'
+import type { Config, Encapsulation, PrefixText, StaticOriginate } from '../config/types.js'
+import { modeOf } from '../fib/encap/mode.js'
+import type { OwnVtep } from '../fib/encap/types.js'
 import { findKernelBlocks, type KernelBlock } from '../fib/own-blocks.js'
 import type { KernelRoute } from '../fib/types.js'
 import { parseAddress } from '../net/address.js'
@@ -30,6 +34,9 @@ export class OwnRoutes {
   readonly #ofRules = new WeakMap<StaticOriginate, OwnRoute>()
   readonly #leaving = new Map<string, Leaving>()
   #timer: NodeJS.Timeout | null = null
+  #vtep: OwnVtep | null = null
+  #vtepKey = ''
+  #wraps: (prefix: PrefixText) => boolean = () => false
   #blocks: ReadonlyMap<string, KernelBlock> = new Map()
   readonly #left: () => void
   readonly #holdMs: number
@@ -123,6 +130,20 @@ export class OwnRoutes {
     }, next - nowMs)
   }
 
+  /**
+   * Our end of the VXLAN tunnels, which the routes to prefixes that travel through them carry (RFC 9012). Announced again where it changed.
+   */
+  setVtep(vtep: OwnVtep | null, encapsulation: Encapsulation): void {
+    const key = JSON.stringify([vtep, encapsulation])
+    if (key === this.#vtepKey) return
+    this.#vtepKey = key
+    this.#vtep = vtep
+    this.#wraps = (prefix) => modeOf(encapsulation, prefix.family, prefix.text).startsWith('vxlan')
+    const texts = [...this.#current.keys()]
+    this.#current.clear()
+    for (const text of texts) this.#settle(text)
+  }
+
   announce(rule: StaticOriginate): void {
     this.#announced.set(rule.prefix.text, { ...staticRoute(rule), origin: 'announce' })
     this.#settle(rule.prefix.text)
@@ -160,7 +181,8 @@ export class OwnRoutes {
     }
     this.#current.set(text, wanted)
     const id = prefixes.intern(w0, w1, w2, w3, length)
-    this.#rib.originate(family, id, this.#rib.store.internAttributes(wanted.attributes))
+    const attributes = withTunnel(wanted, this.#vtep, this.#wraps)
+    this.#rib.originate(family, id, this.#rib.store.internAttributes(attributes))
     // For the RIB nothing has changed where only the blackhole comes or goes; the FIB is told with the next decision.
     if (before !== undefined && before.blackhole !== wanted.blackhole) dirty.add(id)
   }
@@ -186,6 +208,19 @@ function staticRoute(rule: StaticOriginate): OwnRoute {
     largeCommunities: large.length === 0 ? null : large,
   }
   return { prefix: rule.prefix, blackhole: rule.blackhole, origin: 'originate', attributes }
+}
+
+/** The VTEP's address is left out where the rule gives it: the base address of the prefix. */
+function withTunnel(
+  { prefix, attributes }: OwnRoute,
+  vtep: OwnVtep | null,
+  wraps: (prefix: PrefixText) => boolean,
+): PathAttributes {
+  if (vtep === null || !wraps(prefix)) return attributes
+  const address = vtep.address === prefix.text.split('/')[0] ? null : vtep.address
+  const value = encodeVxlanTunnel({ ...vtep, address })
+  const tunnel = { type: AttributeType.TUNNEL_ENCAPSULATION, flags: Flags.OPTIONAL | Flags.TRANSITIVE, value }
+  return { ...attributes, others: [...attributes.others, tunnel].sort((a, b) => a.type - b.type) }
 }
 
 /** An address as big-endian words; 0 beyond its end. */

@@ -24,7 +24,7 @@ import { BfdPeers } from './bfd-peers.js'
 import { Engine } from './engine.js'
 import { FibFeed } from './fib-feed.js'
 import { clearLeftPlaces } from './left-places.js'
-import { ownAddresses } from './local-addresses.js'
+import { nodeAddresses, ownAddresses } from './local-addresses.js'
 import { OwnRoutes } from './own-routes.js'
 import { PeerErrors } from './peer-errors.js'
 import { PeerRoutes } from './peer-routes.js'
@@ -73,7 +73,7 @@ export class Speaker {
       {
         ...config.fib,
         file: config.file,
-        nodeAddresses: [...ownAddresses()].filter((address) => !address.includes('%')),
+        nodeAddresses: nodeAddresses(config),
       },
       { log: (fact) => log.write(fact.event, fact.fields as never) },
     )
@@ -264,6 +264,7 @@ export class Speaker {
       this.#feed.configure(config.fib)
       this.#sweep.configure(config.fib.sweepAfterMs)
     }
+    this.#own.setVtep(this.#fib.ownVtep(), config.fib.encapsulation)
     this.#own.configure(config, this.#fib.foreignRoutes())
     // What `fib` and blackholes say of a winner may differ though the winner is the same.
     if (diff.fibChanged.length > 0 || diff.originateChanged || before.fib.maxPaths !== config.fib.maxPaths)
@@ -275,6 +276,7 @@ export class Speaker {
   /** Routes of the kernel that are not ours changed: next hops, and own routes read from the kernel. */
   #kernelChanged(): void {
     this.#rib.setResolver((address) => this.#fib.resolve(address), ownAddresses())
+    this.#own.setVtep(this.#fib.ownVtep(), this.#config.fib.encapsulation)
     this.#own.kernelChanged(this.#config, this.#fib.foreignRoutes())
     this.#engine.schedule()
   }

@@ -32,6 +32,10 @@ export function renderConfig(text: string, rack: Rack, speaker: Speaker, folder:
       ...example.fib,
       driver: rack.mode === 'kernel' ? 'auto' : 'memory',
       accept: [POD_RANGE, SERVICE_PREFIX],
+      // Between nodes only: the ToR has no tunnels.
+      ...(speaker.role === 'node' && rack.encapsulation !== 'never'
+        ? { encapsulation: [{ within: POD_RANGE, mode: rack.encapsulation }] }
+        : {}),
     },
   }
   return `# ${speaker.name} of the lab, made from bgp.example.yaml\n${stringify(config)}`

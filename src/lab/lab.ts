@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { configFile, renderConfig } from './configuration.js'
 import { type LabDaemon, startDaemon, stopDaemons } from './daemons.js'
 import { labPrefix, removeDeadLabs, removeLab, removeNamespaces } from './leftovers.js'
+import { explainImpossible, explainModes, findModes, type LabEncapsulation } from './modes.js'
 import { buildNamespaces } from './namespaces.js'
 import { makeOutput, type Output, printRack } from './output.js'
 import { planRack, type Rack } from './plan.js'
@@ -24,6 +25,7 @@ export interface LabOptions {
   /** Loopback even where namespaces would work. */
   readonly loopback: boolean
   readonly json: boolean
+  readonly encapsulation: LabEncapsulation
   readonly limitSeconds: number
 }
 
@@ -61,17 +63,32 @@ export async function runLab(options: LabOptions): Promise<number> {
 async function buildRack(options: LabOptions, prefix: string, out: Output): Promise<Rack | null> {
   if (!options.loopback) {
     const reasons = tryNamespaces(prefix)
-    if (reasons.length === 0) return planRack('kernel', BGP_PORT)
+    if (reasons.length === 0) return withEncapsulation(options.encapsulation, prefix, out)
     for (const reason of reasons) out.line(`No network namespaces: ${reason}.`)
     if (options.requireKernel) {
       out.line('--require-kernel was given, so the lab ends here.')
       return null
     }
     removeNamespaces(prefix)
+    if (options.encapsulation !== 'never') {
+      out.line(`--encapsulation ${options.encapsulation} needs them, so the lab ends here.`)
+      return null
+    }
     out.line('Going on with loopback addresses: no kernel table is written and nothing is pinged.\n')
   }
   const addresses = planRack('loopback', 0).speakers.map((speaker) => speaker.address)
   return planRack('loopback', await findFreePort(addresses, FIRST_LOOPBACK_PORT))
+}
+
+/** Null: this kernel does not have it, which has been explained. */
+function withEncapsulation(encapsulation: LabEncapsulation, prefix: string, out: Output): Rack | null {
+  const modes = findModes(`${prefix}-switch`)
+  if (!modes.possible.includes(encapsulation)) {
+    out.line(explainImpossible(encapsulation, modes))
+    return null
+  }
+  out.line(`Encapsulation between nodes: ${encapsulation}. ${explainModes(modes)}\n`)
+  return planRack('kernel', BGP_PORT, encapsulation)
 }
 
 function tryNamespaces(prefix: string): readonly string[] {

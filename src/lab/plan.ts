@@ -3,6 +3,8 @@
  * Every speaker has one octet that all of its addresses end in. In a kernel the speakers meet on a common subnet; on loopback, where the
  * session addresses (127/8) cannot be next hops, routes carry addresses of the benchmarking range 198.18.0.0/15 (RFC 2544) instead.
  */
+import type { LabEncapsulation } from './modes.js'
+
 export type LabMode = 'kernel' | 'loopback'
 export type SpeakerRole = 'tor' | 'reflector' | 'node'
 
@@ -11,6 +13,8 @@ export interface Rack {
   /** Port that all speakers listen on. */
   readonly port: number
   readonly speakers: readonly Speaker[]
+  /** Of the packets between the nodes' Pods. */
+  readonly encapsulation: LabEncapsulation
 }
 
 export interface Speaker {
@@ -45,7 +49,7 @@ export const RACK_SUBNET_LENGTH = 24
 export const POD_RANGE = '10.244.0.0/16'
 export const SERVICE_PREFIX = '10.1.0.0/24'
 
-export function planRack(mode: LabMode, port: number): Rack {
+export function planRack(mode: LabMode, port: number, encapsulation: LabEncapsulation = 'never'): Rack {
   const session = mode === 'kernel' ? '192.168.0' : '127.0.0'
   const hop = mode === 'kernel' ? '192.168.0' : '198.18.0'
   const speaker = (
@@ -67,6 +71,7 @@ export function planRack(mode: LabMode, port: number): Rack {
   return {
     mode,
     port,
+    encapsulation,
     speakers: [
       speaker('tor', 'tor', 1, SERVICE_PREFIX, '10.1.0.1'),
       speaker('rr-1', 'reflector', 11, null, null),
@@ -97,6 +102,25 @@ export function expectedRoutes(rack: Rack, speaker: Speaker): readonly ExpectedR
   return rack.speakers.flatMap((other) =>
     other === speaker || other.prefix === null ? [] : [{ prefix: other.prefix, nextHop: other.nextHop }],
   )
+}
+
+/**
+ * How the kernel of a speaker writes a route: its gateway (empty: none) and device. Through a tunnel between nodes; all of the lab's nodes are in one subnet, so
+ * that `-cross-subnet` is plain here.
+ */
+export function expectedHop(rack: Rack, speaker: Speaker, { prefix, nextHop }: ExpectedRoute): [string, string] {
+  const far = rack.speakers.find((one) => one.prefix === prefix)
+  if (speaker.role !== 'node' || far?.role !== 'node') return [nextHop, 'eth0']
+  switch (rack.encapsulation) {
+    case 'ipip':
+      return [nextHop, 'tunl0']
+    case 'vxlan':
+      return [prefix.split('/')[0]!, 'flannel.1']
+    case 'udp':
+      return ['', 'flannel0']
+    default:
+      return [nextHop, 'eth0']
+  }
 }
 
 /** Every Pod to every Pod of another node, and both ways between Pods and the services behind the ToR. */

@@ -1,7 +1,15 @@
 /**
  * What is missing until the rack works, and what has changed since the last look, as lines for people. Pure: observations in, text out.
  */
-import { type ExpectedPing, expectedPings, expectedRoutes, peersOf, type Rack, type Speaker } from './plan.js'
+import {
+  type ExpectedPing,
+  expectedHop,
+  expectedPings,
+  expectedRoutes,
+  peersOf,
+  type Rack,
+  type Speaker,
+} from './plan.js'
 
 /** What one speaker shows. */
 export interface Observation {
@@ -72,16 +80,19 @@ function missingSessions(rack: Rack, speaker: Speaker, seen: Observation): strin
 }
 
 function missingForSpeaker(rack: Rack, speaker: Speaker, seen: Observation): string[] {
-  return expectedRoutes(rack, speaker).flatMap(({ prefix, nextHop }) => {
+  return expectedRoutes(rack, speaker).flatMap((expected) => {
+    const { prefix, nextHop } = expected
+    const [gateway, device] = expectedHop(rack, speaker, expected)
     const route = seen.routes.find((one) => one.prefix === prefix)
     if (route === undefined) return [`${speaker.name}: no route to ${prefix}`]
     if (route.nextHop !== nextHop) return [`${speaker.name}: ${prefix} has next hop ${route.nextHop}, not ${nextHop}`]
     const entry = seen.fib.find((one) => one.prefix === prefix)
-    if (entry === undefined || !entry.installed || !entry.gateways.includes(nextHop)) {
+    if (entry === undefined || !entry.installed || !entry.gateways.includes(gateway)) {
       return [`${speaker.name}: ${prefix} is not in the FIB${entry?.reason ? `: ${entry.reason}` : ''}`]
     }
-    if (rack.mode === 'kernel' && !seen.kernel.some((text) => text.startsWith(`${prefix} via ${nextHop} `))) {
-      return [`${speaker.name}: the kernel has no route to ${prefix} via ${nextHop}`]
+    const written = gateway === '' ? `${prefix} dev ${device}` : `${prefix} via ${gateway} dev ${device}`
+    if (rack.mode === 'kernel' && !seen.kernel.some((text) => `${text} `.startsWith(`${written} `))) {
+      return [`${speaker.name}: the kernel has no route ${written}`]
     }
     return []
   })

@@ -39,6 +39,29 @@ t.test('in network namespaces: converges, kernels hold the routes, all pings com
   t.same(leftovers(lab.pid), [])
 })
 
+t.test(
+  '--encapsulation vxlan: reflectors carry the VTEPs, kernels lead through the tunnel, all pings come back',
+  async (t) => {
+    if (!requireOrSkip(t, NAMESPACES)) return
+    const lab = startLab(t, ['--once', '--encapsulation', 'vxlan', '--json'])
+    await ends(t, lab, 0)
+    const result = JSON.parse(lab.output())
+    t.match(result, { ok: true, mode: 'kernel', missing: [] })
+    t.equal(result.pings.filter((ping: { back: boolean }) => ping.back).length, 12)
+    t.match(lab.progress(), /Encapsulation between nodes: vxlan\. Possible here: never, .*vxlan/)
+    t.match(lab.progress(), /10\.244\.2\.0\/26 via 10\.244\.2\.0 dev flannel\.1 onlink/)
+    t.same(leftovers(lab.pid), [])
+  },
+)
+
+t.test('--encapsulation without a kernel is refused with words', async (t) => {
+  const loopback = startLab(t, ['--once', '--loopback', '--encapsulation', 'vxlan'])
+  await ends(t, loopback, 2)
+  const without = startLab(t, ['--once', '--encapsulation', 'vxlan'], { PATH: emptyFolder(t) })
+  await ends(t, without, 1)
+  t.match(without.output(), /--encapsulation vxlan needs them/)
+})
+
 t.test('on loopback: converges with the memory FIB', async (t) => {
   const lab = startLab(t, ['--once', '--loopback', '--json'])
   await ends(t, lab, 0)

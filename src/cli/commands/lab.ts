@@ -1,6 +1,7 @@
 /** `nodebgp lab`: a rack in network namespaces, or on loopback where those cannot be had. */
 import type { CommandModule } from 'yargs'
 import { runLab } from '../../lab/lab.js'
+import { LAB_ENCAPSULATIONS, type LabEncapsulation } from '../../lab/modes.js'
 
 interface LabArguments {
   readonly once: boolean
@@ -8,6 +9,7 @@ interface LabArguments {
   readonly loopback: boolean
   readonly json: boolean
   readonly limit: number
+  readonly encapsulation: LabEncapsulation
 }
 
 export const labCommand: CommandModule<object, LabArguments> = {
@@ -31,8 +33,17 @@ export const labCommand: CommandModule<object, LabArguments> = {
         default: false,
         describe: 'print the result as JSON, the progress on standard error',
       })
+      .option('encapsulation', {
+        choices: LAB_ENCAPSULATIONS,
+        default: 'never' as const,
+        describe: 'how packets between the Pods of the nodes are wrapped; the lab says which of these this kernel has',
+      })
       .option('limit', { type: 'number', default: 90, describe: 'seconds until the rack counts as not converged' })
       .check((args) => args.limit > 0 || '--limit takes a number of seconds above 0')
+      .check(
+        (args) =>
+          !(args.loopback && args.encapsulation !== 'never') || '--encapsulation needs a kernel: leave --loopback out',
+      )
       .check(
         (args) => !(args.loopback && args['require-kernel']) || '--loopback and --require-kernel exclude each other',
       ),
@@ -43,6 +54,7 @@ export const labCommand: CommandModule<object, LabArguments> = {
       loopback: args.loopback,
       json: args.json,
       limitSeconds: args.limit,
+      encapsulation: args.encapsulation,
     })
   },
 }

@@ -6,6 +6,7 @@ import type { FibFact } from '../driver.js'
 import { createTunnelKeeper } from '../tunnel.js'
 import { tunnelKinds } from './mode.js'
 import type { Encapsulator } from './types.js'
+import { UdpKeeper } from './udp.js'
 import { VxlanKeeper } from './vxlan.js'
 
 export interface EncapsulatorOptions {
@@ -22,6 +23,7 @@ export interface EncapsulatorOptions {
 export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
   const keepIpip = createTunnelKeeper(options)
   let vxlan: VxlanKeeper | null = null
+  let udp: UdpKeeper | null = null
   let said = ''
 
   const guard = async (first: boolean, work: () => Promise<void>): Promise<void> => {
@@ -45,12 +47,19 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
         const keeper = vxlan
         await guard(first, () => keeper.keep())
       }
+      if (kinds.has('udp')) {
+        udp ??= new UdpKeeper(options)
+        const keeper = udp
+        await guard(first, () => keeper.keep())
+      }
     },
     want(prefix, far) {
       vxlan?.want(prefix, far)
+      udp?.want(prefix, far)
     },
     async prepare() {
       await vxlan?.prepare()
+      await udp?.prepare()
     },
     async tidy(complete) {
       await vxlan?.tidy(complete)
@@ -58,6 +67,7 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
     ownVtep: () => vxlan?.ownVtep ?? null,
     async close() {
       await vxlan?.close()
+      await udp?.close()
     },
   }
 }
