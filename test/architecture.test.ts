@@ -33,7 +33,13 @@ const ROWS: readonly Row[] = [
   { name: 'messages', files: ['src/bgp/message/'], uses: ['net', 'words', 'wire', 'elements'] },
   {
     name: 'bgp edge',
-    files: ['src/bgp/transport.ts', 'src/bgp/listener.ts', 'src/bgp/clock.ts', 'src/bgp/peer-manager.ts'],
+    files: [
+      'src/bgp/transport.ts',
+      'src/bgp/listener.ts',
+      'src/bgp/socket-options.ts',
+      'src/bgp/clock.ts',
+      'src/bgp/peer-manager.ts',
+    ],
     uses: [...CODEC, 'bgp', 'log', 'sys'],
     node: ['*'],
   },

@@ -90,6 +90,9 @@ function makeFill(registry: Registry): Fill {
 
 function fillDaemon(fill: Fill, views: Views): void {
   fill('bgp_ready', {}, views.ready().ready ? 1 : 0)
+  const drops = views.tcpDrops?.()
+  if (drops == null) return
+  for (const [reason, key] of TCP_DROP_METRICS) fill('bgp_tcp_dropped_segments_total', { reason }, drops[key])
 }
 
 function fillSummary(fill: Fill, summary: SummaryView): void {
@@ -315,6 +318,13 @@ const ERROR_METRICS = [
   ['family-ignored', 'familiesIgnored'],
 ] as const
 
+const TCP_DROP_METRICS = [
+  ['md5-failure', 'md5Failure'],
+  ['md5-not-found', 'md5NotFound'],
+  ['md5-unexpected', 'md5Unexpected'],
+  ['min-ttl', 'minTtl'],
+] as const
+
 const PEER = ['peer', 'name']
 const PEER_FAMILY = ['peer', 'name', 'route_family']
 const GROUP = ['group', 'route_family']
@@ -323,6 +333,11 @@ type MetricName = keyof typeof METRICS
 const METRICS = {
   bgp_info: ['gauge', 'Always 1; what runs here', ['version', 'node', 'asn', 'router_id', 'cluster_id', 'fib_driver']],
   bgp_ready: ['gauge', '1 when /readyz says ready', []],
+  bgp_tcp_dropped_segments_total: [
+    'counter',
+    'TCP segments that the kernel dropped in this network namespace for their MD5 signature (wrong, missing, not asked for) or their TTL (ttlSecurity)',
+    ['reason'],
+  ],
   bgp_uptime_seconds: ['gauge', 'Seconds since the daemon started', []],
   bgp_peers: ['gauge', 'Peers by session state, dynamic ones included', ['state']],
   bgp_peer_state: [

@@ -9,6 +9,7 @@ import type { SessionState } from '../bgp/session-types.js'
 import type { ConfigDiff, ConfigProblem } from '../config/types.js'
 import type { FibEntry, FibRouteState } from '../fib/types.js'
 import type { FamilyName } from '../net/family.js'
+import type { TcpDrops } from '../sys/tcp-counters.js'
 
 export interface SummaryView {
   readonly routerId: string
@@ -120,7 +121,14 @@ export interface NeighborView extends PeerSummary {
   readonly refreshes?: { readonly ignored: number; readonly ended: number; readonly timedOut: number }
   /** Absent: not configured. State null: it begins when the BGP session is Established. */
   readonly bfd?: { readonly state: BfdState | null }
-  /** Reasons why an Established session exchanges nothing, e.g. RFC 8212. */
+  /** What the configuration asks of the sockets; absent: nothing. Of a password only that there is one. */
+  readonly sockets?: {
+    readonly password?: true
+    readonly ttlSecurityHops?: number
+    readonly multihop?: number
+    readonly bindDevice?: string
+  }
+  /** Why there is no session (a socket option that cannot be had, segments that the kernel drops), or why it exchanges nothing, e.g. RFC 8212. */
   readonly notes: readonly string[]
   readonly perFamily: readonly {
     readonly family: FamilyName
@@ -308,6 +316,8 @@ export interface Views {
   /** Routes by state, without making the entries; metrics count `fib()` where it is absent. */
   fibStates?(): Readonly<Partial<Record<FibRouteState, number>>>
   explain(prefix: string): ExplainView
+  /** Segments that the kernel dropped for their signature or TTL, of the whole network namespace; null where it does not tell. */
+  tcpDrops?(): TcpDrops | null
   /** Ready: configuration applied, listening, FIB opened, and (when neighbours are configured) at least one Established. */
   ready(): { readonly ready: boolean; readonly reasons: readonly string[] }
 }

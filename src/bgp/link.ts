@@ -2,6 +2,9 @@
  * What a peer needs of a TCP connection. src/bgp/transport.ts makes these of sockets; tests join two of them in memory.
  */
 
+import type { Secret } from '../config/secret.js'
+import type { SocketSettings } from './socket-settings.js'
+
 export interface Link {
   /** Canonical text; a link-local address carries its zone. */
   readonly localAddress: string
@@ -18,6 +21,10 @@ export interface Link {
   resume(): void
   /** Who gets the events from now on. Until it is called nothing is read. */
   attach(events: LinkEvents): void
+  /** Of a connection that came in: what the neighbour asks of its socket. Empty, or what failed in one line. Links in memory have none. */
+  adopt?(settings: SocketSettings): string
+  /** The connection goes on with another password. Empty, or what failed in one line. */
+  changeKey?(password: Secret): string
 }
 
 export interface LinkEvents {
@@ -33,6 +40,7 @@ export interface DialOptions {
   readonly address: string
   readonly port: number
   readonly sourceAddress: string | null
+  readonly settings: SocketSettings
 }
 
 export interface Attempt {

@@ -3,15 +3,21 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ListenAddress } from '../config/types.js'
-import { HIGH_WATER_OCTETS, hostPort } from './transport.js'
+import type { SocketOptions } from './socket-options.js'
+import { hostPort } from './socket-settings.js'
+import { HIGH_WATER_OCTETS } from './transport.js'
 
 export class Listeners {
   readonly #servers = new Map<string, Server>()
   readonly #onConnection: (socket: Socket) => void
   readonly #onError: (text: string) => void
+  readonly #sockets: SocketOptions
+  /** Of servers that were given their socket. */
+  readonly #descriptors = new Map<Server, number>()
 
   /** `onError`: a listener that fails later; it goes on where it can. */
-  constructor(onConnection: (socket: Socket) => void, onError: (text: string) => void) {
+  constructor(onConnection: (socket: Socket) => void, onError: (text: string) => void, sockets: SocketOptions) {
+    this.#sockets = sockets
     this.#onConnection = onConnection
     this.#onError = onError
   }
@@ -56,8 +62,23 @@ export class Listeners {
   #open({ address, port }: ListenAddress, ipv6Only: boolean): Promise<Server> {
     return new Promise((resolve, reject) => {
       const server = createServer({ noDelay: true, highWaterMark: HIGH_WATER_OCTETS })
-      server.once('error', (error: NodeJS.ErrnoException) => reject(new Error(listenErrorText(error, address, port))))
-      server.listen({ host: address, port, backlog: BACKLOG, ipv6Only }, () => {
+      const failed = (error: NodeJS.ErrnoException): void => reject(new Error(listenErrorText(error, address, port)))
+      server.once('error', (error) => {
+        // Node.js has closed the descriptor.
+        this.#forget(server)
+        failed(error)
+      })
+      let fd: number | null
+      try {
+        fd = this.#sockets.listeningSocket(address, port, ipv6Only)
+      } catch (error) {
+        failed(error as NodeJS.ErrnoException)
+        return
+      }
+      if (fd !== null) this.#descriptors.set(server, fd)
+      const where = fd === null ? { host: address, port, ipv6Only } : { fd }
+      // With a descriptor the backlog counts as an argument only.
+      listenWith(server, where, BACKLOG, () => {
         server.removeAllListeners('error')
         server.on('error', (error) => this.#onError(`listening on ${hostPort(address, port)}: ${error.message}`))
         server.on('connection', this.#onConnection)
@@ -77,6 +98,7 @@ export class Listeners {
 
   #close(key: string, server: Server): Promise<void> {
     this.#servers.delete(key)
+    this.#forget(server)
     return new Promise((resolve) => {
       server.close(() => resolve())
       // Node keeps close() waiting for connections; ours live on without the listener.
@@ -84,6 +106,17 @@ export class Listeners {
       resolve()
     })
   }
+
+  #forget(server: Server): void {
+    const fd = this.#descriptors.get(server)
+    if (fd !== undefined) this.#sockets.forgetListening(fd)
+    this.#descriptors.delete(server)
+  }
+}
+
+function listenWith(server: Server, where: object, backlog: number, listening: () => void): void {
+  const listen = server.listen as (this: Server, options: object, backlog: number, done: () => void) => void
+  listen.call(server, { ...where, backlog }, backlog, listening)
 }
 
 function keyOf({ address, port }: ListenAddress): string {

@@ -14,6 +14,8 @@ export interface ConnectionOwner {
   readonly dial: Dial
   /** Where to connect to, now. */
   dialOptions(): DialOptions
+  /** Connecting took so long that it is tried again. */
+  dialUnanswered(): void
   /** An output of the session that is not about the link. */
   sessionOutput(connection: PeerConnection, output: PeerOutput): void
   /** A whole UPDATE at buffer[start, end). May throw NotificationError. */
@@ -92,8 +94,10 @@ export class PeerConnection {
   onDeadline(nowMs: number): void {
     if (this.awaitingReadPass) return
     if (this.session.holdDeadlineMs > nowMs) {
+      const attempt = this.#attempt
       this.session.handleTimeout(nowMs)
       this.drain()
+      if (attempt !== null && this.#attempt !== null && attempt !== this.#attempt) this.#owner.dialUnanswered()
       return
     }
     // What the peer sent in time may still lie in the kernel, because we were busy.
@@ -169,6 +173,13 @@ export class PeerConnection {
         this.#settle()
       },
     )
+  }
+
+  /** What an attempt under way would be made with has changed. */
+  dialAgain(): void {
+    if (this.#attempt === null) return
+    this.#attempt.cancel()
+    this.#dial()
   }
 
   #close(reset: boolean): void {

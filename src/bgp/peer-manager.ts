@@ -19,6 +19,8 @@ import { Peer, type PeerContext } from './peer.js'
 import { PeerRanges } from './peer-ranges.js'
 import { RateLimit } from './rate-limit.js'
 import type { PeerEvents, SessionFact } from './session-types.js'
+import { SocketOptions } from './socket-options.js'
+import { listenPlan, socketSettings } from './socket-settings.js'
 import type { Random } from './timers.js'
 import { OpenLinks, socketLink, tcpDial } from './transport.js'
 
@@ -62,6 +64,7 @@ export class PeerManager {
   readonly #clock: Clock
   readonly #ids: PeerIds
   readonly #open = new OpenLinks()
+  readonly #sockets = new SocketOptions()
   readonly #listeners: Listeners
   /** Configured peers by name, and all peers by address. */
   readonly #configured = new Map<string, Peer>()
@@ -87,16 +90,18 @@ export class PeerManager {
     this.#listeners = new Listeners(
       (socket) => this.#socketAccepted(socket),
       (text) => options.log({ event: 'listener.error', level: 'error', text }),
+      this.#sockets,
     )
     this.#context = {
       asn: options.asn,
       routerId: options.routerId,
       clock: this.#clock,
       random: options.random ?? Math.random,
-      dial: options.dial ?? tcpDial(this.#open),
+      dial: options.dial ?? tcpDial(this.#open, this.#sockets),
       ownOpens: new OwnOpens(options.routerId, options.local ?? PLAIN_STATE),
       events: options.events,
       log: options.log,
+      refusal: (config) => this.#sockets.refusal(config),
       dynamicGone: (peer) => this.#dynamicGone(peer),
     }
   }
@@ -107,6 +112,8 @@ export class PeerManager {
     const after = new Map(neighbors.map((neighbor) => [neighbor.name, neighbor]))
     this.#neighbors = after
     this.#ranges.configure(neighbors)
+    this.#sockets.setPlan(listenPlan(neighbors))
+    this.#tellRefused(neighbors)
     for (const [name, config] of before) {
       if (!after.has(name)) this.#removeNeighbor(config)
     }
@@ -119,9 +126,18 @@ export class PeerManager {
     }
   }
 
-  /** Listens on exactly these addresses. Rejects with an Error of one line; then all is as before. */
-  listen(addresses: readonly ListenAddress[]): Promise<void> {
-    return this.#listeners.listen(addresses)
+  /**
+   * Listens on exactly these addresses. Rejects with an Error of one line; then all is as before. `neighbors`, where configure() does not know them yet: their passwords
+   * are set before the first connection can come.
+   */
+  async listen(addresses: readonly ListenAddress[], neighbors?: readonly NeighborConfig[]): Promise<void> {
+    if (neighbors !== undefined) this.#sockets.setPlan(listenPlan(neighbors))
+    try {
+      await this.#listeners.listen(addresses)
+    } catch (error) {
+      this.#sockets.setPlan(listenPlan([...this.#neighbors.values()]))
+      throw error
+    }
   }
 
   listenAddresses(): ListenAddress[] {
@@ -139,6 +155,11 @@ export class PeerManager {
     return [...this.#byAddress.values()].filter(
       (peer) => peer.rangeName === nameOrAddress || peer.name === nameOrAddress,
     )
+  }
+
+  /** Why no peer of this neighbour can have a session: what it asks of its sockets cannot be had. Empty: it can. */
+  refusal(config: NeighborConfig): string {
+    return this.#sockets.refusal(config)
   }
 
   ranges(): NeighborConfig[] {
@@ -198,6 +219,8 @@ export class PeerManager {
     if (peer !== undefined) {
       // One that waits already replaces its own connection: that makes them no more.
       if (!peer.isPending && this.#tooManyPending(link)) return
+      // A peer of a range has the password of the range.
+      if (!this.#adopt(link, this.#neighbors.get(peer.rangeName ?? '') ?? peer.config)) return
       if (!peer.accept(link)) this.counters.refusedConnections++
       else this.#pending.add(peer)
       return
@@ -205,6 +228,39 @@ export class PeerManager {
     const range = this.#ranges.find(address)
     if (range === undefined) this.#unknown(link)
     else if (!this.#tooManyPending(link)) this.#acceptDynamic(range, link)
+  }
+
+  /** The neighbour's socket options. False: it cannot have them, and the connection is refused. */
+  #adopt(link: Link, config: NeighborConfig): boolean {
+    const failed = this.#sockets.refusal(config) || link.adopt?.(socketSettings(config)) || ''
+    if (failed === '') return true
+    this.counters.refusedConnections++
+    refuse(link, 6, 5)
+    const suppressed = this.#limitedLimit.take(this.#clock.now())
+    if (suppressed === null) return false
+    const text = `connection from ${link.remoteAddress} refused: ${failed}`
+    this.#options.log({ event: 'peer.refused', level: 'warn', address: link.remoteAddress, suppressed, text })
+    return false
+  }
+
+  #tellRefused(neighbors: readonly NeighborConfig[]): void {
+    const refused = neighbors.flatMap((neighbor) => {
+      const why = this.#sockets.refusal(neighbor)
+      return why === '' ? [] : [{ name: neighbor.name, why }]
+    })
+    for (const { name, why } of refused.slice(0, MAX_TOLD))
+      this.#options.log({
+        event: 'peer.refused',
+        level: 'error',
+        peer: name,
+        text: `neighbor ${name} stays down: ${why}`,
+      })
+    if (refused.length > MAX_TOLD)
+      this.#options.log({
+        event: 'peer.refused',
+        level: 'error',
+        text: `${refused.length - MAX_TOLD} more neighbors stay down for the like; show neighbors says why`,
+      })
   }
 
   /** True: the connection was closed, because too many wait for their OPEN. */
@@ -233,7 +289,7 @@ export class PeerManager {
       socket.destroy()
       return
     }
-    this.accept(socketLink(socket, this.#open))
+    this.accept(socketLink(socket, this.#open, this.#sockets))
   }
 
   #acceptDynamic(range: NeighborConfig, link: Link): void {
@@ -250,6 +306,7 @@ export class PeerManager {
       refuse(link, 6, 5)
       return
     }
+    if (!this.#adopt(link, range)) return
     this.#ofRange.set(range.name, known + 1)
     const config = { ...range, name: `${range.name}-${address}`, address, range: null, passive: true }
     const peer = new Peer(this.#ids.take(), config, range, penalty ?? new Backoff(), this.#context)
@@ -375,6 +432,8 @@ class SmallestFreeIds implements PeerIds {
   }
 }
 
+/** Lines of the log for neighbours that cannot have what they ask for. */
+const MAX_TOLD = 5
 const DEFAULT_PENDING = 10_000
 const UNKNOWN_LOG_EVERY_MS = 10_000
 /** Less than a megabyte, however many addresses a range has. */

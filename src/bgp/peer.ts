@@ -34,6 +34,7 @@ import {
   type SessionFact,
   type SessionState,
 } from './session-types.js'
+import { demandsOf, socketSettings, unansweredText } from './socket-settings.js'
 import { jitterAround, type Random, type Wakeable } from './timers.js'
 
 /** What all peers of a speaker share. */
@@ -48,6 +49,8 @@ export interface PeerContext {
   readonly ownOpens: OwnOpens
   readonly events: PeerEvents<Peer>
   readonly log: (fact: SessionFact) => void
+  /** What the neighbour asks of its sockets cannot be had: why, in one line. Empty: it can. */
+  readonly refusal: (config: NeighborConfig) => string
   /** A dynamic peer has no connection any more and is not held down: it can be forgotten. */
   readonly dynamicGone: (peer: Peer) => void
 }
@@ -93,6 +96,8 @@ export class Peer implements Wakeable {
   #drainedAtMs = NEVER
   #drainText = ''
   #establishedAtMs = 0
+  #refusal = ''
+  #toldUnanswered = false
   #probedAtMs = Number.NEGATIVE_INFINITY
   #retryAtMs = NEVER
   #giveUpRoutes: (() => void) | null = null
@@ -122,7 +127,9 @@ export class Peer implements Wakeable {
         address: this.address,
         port: this.#config.port,
         sourceAddress: this.#config.sourceAddress,
+        settings: socketSettings(this.#config),
       }),
+      dialUnanswered: () => this.#unanswered(),
       sessionOutput: (connection, output) => this.#sessionOutput(connection, output),
       update: (connection, buffer, start, end) => {
         if (this.#connections.current === connection) context.events.update(this, buffer, start, end)
@@ -220,13 +227,25 @@ export class Peer implements Wakeable {
     return this.#connections.current?.link?.pendingOctets ?? 0
   }
 
+  /** Why the peer cannot have a session before something is changed; empty: it can. */
+  get refusal(): string {
+    return this.#refusal
+  }
+
   /** Starts to connect, or to wait for the peer. Once, by the owner. */
   start(): void {
     this.#started = true
     if (this.#adminDown) this.#lastReason = 'administratively down (shutdown)'
+    this.#judgeSockets()
     this.#tryAt(this.#now())
     this.#refreshState(this.#config.passive ? 'waiting for the peer to connect' : 'started')
     this.#reschedule()
+  }
+
+  /** A session without what was asked of its sockets is never begun. */
+  #judgeSockets(): void {
+    this.#refusal = this.#context.refusal(this.#config)
+    if (this.#refusal !== '') this.#lastReason = this.#refusal
   }
 
   /**
@@ -342,8 +361,12 @@ export class Peer implements Wakeable {
   /** New settings that the live session can take; `range`: those that they were copied from. */
   configure(config: NeighborConfig, range: NeighborConfig | null = null): void {
     const before = this.#config
+    const wasRefused = this.#refusal
     this.#config = config
     this.#range = range
+    this.#judgeSockets()
+    if (wasRefused !== this.#refusal) this.#soon(0, this.#refusal || 'its socket options can be had now')
+    this.#changeKey(before)
     if (config.shutdown !== before.shutdown) {
       if (config.shutdown) this.down('')
       else this.up()
@@ -359,6 +382,31 @@ export class Peer implements Wakeable {
     }
   }
 
+  /** Another password on what is open; what the peer sends with the old one is lost, and sent again until it has the new one, too. */
+  #changeKey({ password: before }: NeighborConfig): void {
+    const { password } = this.#config
+    if (password === null || before === null || password.equals(before)) return
+    this.#connections.each(({ link }) => {
+      const failed = link?.changeKey?.(password) ?? ''
+      if (failed !== '') this.#warn(`neighbor ${this.name}: ${failed}`)
+    })
+    // An attempt under way is signed with the old one.
+    this.#connections.dialled?.dialAgain()
+  }
+
+  /** The attempt to connect had no answer; said once, until there is one. */
+  #unanswered(): void {
+    const text = unansweredText(this.address, this.#config.port, socketSettings(this.#config))
+    this.#lastReason = text
+    if (this.#toldUnanswered || demandsOf(this.#config).length === 0) return
+    this.#toldUnanswered = true
+    this.#warn(`neighbor ${this.name}: ${text}`)
+  }
+
+  #warn(text: string): void {
+    this.#context.log({ event: 'peer.sockets', level: 'warn', peer: this.name, address: this.address, text })
+  }
+
   /** New settings that need a new session (Cease 6/6). `keys`: which ones. */
   reset(config: NeighborConfig, keys: readonly string[]): void {
     // What the operator said by hand stays, unless the file says something new.
@@ -368,6 +416,7 @@ export class Peer implements Wakeable {
     this.#withoutCapabilities = false
     this.#backoff.clear()
     this.#stopAll(new NotificationError(6, 6, `configuration changed: ${keys.join(', ')}`))
+    this.#judgeSockets()
     this.#giveUpRoutes?.()
     this.#soon(SOON_MS, 'configuration changed')
   }
@@ -389,7 +438,7 @@ export class Peer implements Wakeable {
       refuse(link, 6, 2, shutdownData(this.#adminText))
       return false
     }
-    if (nowMs < this.#backoff.untilMs) {
+    if (nowMs < this.#backoff.untilMs || this.#refusal !== '') {
       refuse(link, 6, 5)
       return false
     }
@@ -448,6 +497,7 @@ export class Peer implements Wakeable {
   }
 
   #dials(): boolean {
+    if (this.#refusal !== '') return false
     return this.#started && !this.#removed && !this.#adminDown && !this.#config.passive && !this.dynamic
   }
 
@@ -542,6 +592,7 @@ export class Peer implements Wakeable {
   #establish(connection: PeerConnection, negotiated: Negotiated): void {
     this.#establishedAtMs = this.#now()
     this.#retryAtMs = NEVER
+    this.#toldUnanswered = false
     this.#localAsn = connection.session.localAsn
     this.#asnRefused = false
     this.#connections.establish(connection, this.#establishedAtMs)
@@ -625,7 +676,7 @@ export class Peer implements Wakeable {
     const farthest = this.#connections.farthest
     if (farthest !== 'Idle') return farthest
     const waits = this.#config.passive || this.dynamic
-    if (!waits || this.#adminDown || this.#removed || !this.#started) return 'Idle'
+    if (!waits || this.#adminDown || this.#removed || !this.#started || this.#refusal !== '') return 'Idle'
     return this.#now() < this.#backoff.untilMs ? 'Idle' : 'Active'
   }
 

@@ -1,9 +1,12 @@
 /**
  * The edge of TCP: links made of sockets, and dialling. Never an unhandled 'error' event; errors become one clear line.
  */
-import { connect, type Socket } from 'node:net'
+import { connect, Socket } from 'node:net'
+import type { Secret } from '../config/secret.js'
 import { formatAddress, parseAddress } from '../net/address.js'
 import type { Attempt, Dial, DialOptions, Link, LinkEvents } from './link.js'
+import type { SocketOptions } from './socket-options.js'
+import { hostPort, type SocketSettings, unansweredText } from './socket-settings.js'
 
 /** Open sockets of the process's sessions, so that a stop can wait for their last octets. */
 export class OpenLinks {
@@ -50,6 +53,7 @@ class SocketLink implements Link {
   readonly localAddress: string
   readonly remoteAddress: string
   readonly #socket: Socket
+  readonly #options: SocketOptions
   #events: LinkEvents | null = null
   #errorText = ''
   #ended = false
@@ -57,8 +61,9 @@ class SocketLink implements Link {
   #held: Uint8Array[] | null = null
   #heldTaken: (() => void)[] = []
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, options: SocketOptions) {
     this.#socket = socket
+    this.#options = options
     this.localAddress = canonicalAddress(socket.localAddress ?? '')
     this.remoteAddress = canonicalAddress(socket.remoteAddress ?? '')
     socket.setNoDelay(true)
@@ -156,6 +161,16 @@ class SocketLink implements Link {
     if (!this.#ended) this.#socket.resume()
   }
 
+  adopt(settings: SocketSettings): string {
+    const fd = descriptorOf(this.#socket)
+    return fd === null ? NO_DESCRIPTOR : this.#options.adopt(fd, this.#socket.remoteAddress ?? '', settings)
+  }
+
+  changeKey(password: Secret): string {
+    const fd = descriptorOf(this.#socket)
+    return fd === null ? NO_DESCRIPTOR : this.#options.changeKey(fd, this.#socket.remoteAddress ?? '', password.octets)
+  }
+
   #closed(text: string): void {
     const events = this.#events
     this.#events = null
@@ -168,22 +183,25 @@ function callAll(callbacks: readonly (() => void)[]): void {
 }
 
 /** Of a connection that came in. */
-export function socketLink(socket: Socket, open: OpenLinks): Link {
+export function socketLink(socket: Socket, open: OpenLinks, options: SocketOptions): Link {
   open.add(socket)
-  const link = new SocketLink(socket)
+  const link = new SocketLink(socket, options)
   link.hold()
   open.releaseSoon(link)
   return link
 }
 
-export function tcpDial(open: OpenLinks): Dial {
+export function tcpDial(open: OpenLinks, sockets: SocketOptions): Dial {
   return (options: DialOptions, connected: (link: Link) => void, failed: (text: string) => void): Attempt => {
-    const { address, port, sourceAddress } = options
-    const source = sourceAddress === null ? {} : { localAddress: sourceAddress }
-    // net.connect hands highWaterMark on to the stream; its type does not say so.
-    const socketOptions = { host: address, port, noDelay: true, highWaterMark: HIGH_WATER_OCTETS, ...source }
     let over = false
-    const socket = connect(socketOptions)
+    let socket: Socket
+    try {
+      socket = connecting(options, sockets)
+    } catch (error) {
+      const text = `cannot connect to ${hostPort(options.address, options.port)}: ${(error as Error).message}`
+      const later = setImmediate(() => failed(text))
+      return { cancel: () => clearImmediate(later) }
+    }
     open.add(socket)
     const onError = (error: NodeJS.ErrnoException) => {
       if (over) return
@@ -194,7 +212,7 @@ export function tcpDial(open: OpenLinks): Dial {
     socket.once('connect', () => {
       if (over) return
       over = true
-      connected(new SocketLink(socket))
+      connected(new SocketLink(socket, sockets))
     })
     return {
       cancel() {
@@ -203,6 +221,24 @@ export function tcpDial(open: OpenLinks): Dial {
       },
     }
   }
+}
+
+/** On its way. Where system calls can be made the socket is ours, and has its options before it connects. */
+function connecting({ address, port, sourceAddress, settings }: DialOptions, sockets: SocketOptions): Socket {
+  const source = sourceAddress === null ? {} : { localAddress: sourceAddress }
+  const where = { host: address, port, ...source }
+  // Hands highWaterMark on to the stream; its type does not say so.
+  const stream = { noDelay: true, highWaterMark: HIGH_WATER_OCTETS }
+  const fd = sockets.connectingSocket(address, settings)
+  return fd === null
+    ? connect({ ...where, ...stream })
+    : new Socket({ fd, readable: true, writable: true, ...stream }).connect(where)
+}
+
+/** Node.js has no public way to it; null where it is not where it used to be. */
+function descriptorOf(socket: Socket): number | null {
+  const fd = (socket as { _handle?: { readonly fd?: number } | null })._handle?.fd
+  return fd === undefined || fd < 0 ? null : fd
 }
 
 /** Node's spelling to ours: IPv4-mapped addresses as IPv4, IPv6 as in RFC 5952, the zone kept. */
@@ -219,8 +255,10 @@ export function canonicalAddress(text: string): string {
 }
 
 function dialErrorText(error: NodeJS.ErrnoException, options: DialOptions): string {
-  const { address, port, sourceAddress } = options
+  const { address, port, sourceAddress, settings } = options
   switch (error.code) {
+    case 'ETIMEDOUT':
+      return unansweredText(address, port, settings)
     case 'EADDRNOTAVAIL':
       return sourceAddress === null
         ? `cannot connect to ${address}: no usable local address`
@@ -239,10 +277,6 @@ function errorText(error: NodeJS.ErrnoException): string {
   return known ?? error.message
 }
 
-export function hostPort(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-}
-
 const ERRNO_TEXTS: { readonly [code: string]: string } = Object.freeze({
   ECONNRESET: 'the TCP connection was reset by the peer',
   EPIPE: 'the TCP connection was closed while sending',
@@ -258,5 +292,6 @@ const ERRNO_TEXTS: { readonly [code: string]: string } = Object.freeze({
 export const HIGH_WATER_OCTETS = 256 * 1024
 /** So long, and one more read pass, the first octets of a connection that came in wait for the peer's. */
 const HOLD_MS = 1
+const NO_DESCRIPTOR = 'this Node.js does not tell the descriptor of a socket: its options cannot be set'
 /** How long a connection that we end may take to deliver our last octets. */
 const LINGER_MS = 2_000

@@ -2,6 +2,7 @@
  * What a reload changes, from one configuration to the next. Neighbours are matched by name. Pure.
  */
 import { sessionKeysChanged } from '../bgp/neighbor-keys.js'
+import { Secret } from './secret.js'
 import type { Config, ConfigDiff, FibConfig, NeighborConfig } from './types.js'
 
 export function diffConfig(before: Config, after: Config): ConfigDiff {
@@ -60,8 +61,9 @@ function keysChanged<T extends NeighborConfig | FibConfig>(before: T, after: T):
   return Object.keys(after).filter((key) => !same(before[key as keyof T], after[key as keyof T]))
 }
 
-/** Plain values: numbers, text, lists, octets and records of these, with their keys in the same order (parse.ts makes both). */
+/** Plain values (numbers, text, lists, octets and records of these, with their keys in the same order: parse.ts makes both) and secrets. */
 function same(a: unknown, b: unknown): boolean {
+  if (a instanceof Secret && b instanceof Secret) return a.equals(b)
   return a === b || JSON.stringify(a) === JSON.stringify(b)
 }
 

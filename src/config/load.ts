@@ -37,7 +37,25 @@ export function loadConfig(file: string, options: LoadOptions = {}): ConfigResul
   return parseConfig(text, file, options.env ?? process.env, {
     defaultRouterId: options.defaultRouterId ?? defaultRouterId,
     hostName: hostname(),
+    readSecret,
   })
+}
+
+/** A file with a password. */
+function readSecret(path: string): Uint8Array {
+  try {
+    const { size } = statSync(path)
+    if (size > MAX_SECRET_OCTETS) throw new Error(`it holds ${size} octets; a password has at most 80`)
+    return readFileSync(path)
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${secretReason(error)}`)
+  }
+}
+
+function secretReason(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'ENOENT') return 'no such file; make it, or correct the path'
+  return code === 'EISDIR' ? 'it is a directory; give the path of a file' : reasonOf(error)
 }
 
 /** The first global IPv4 address of this machine (not loopback, not link-local), else a hash of the node's name. */
@@ -70,5 +88,7 @@ function reasonOf(error: unknown): string {
   }
 }
 
+/** More than any password, and less than a file that was meant for something else. */
+const MAX_SECRET_OCTETS = 4096
 const MAX_FILE_OCTETS = 16 * 1_048_576
 const LOCAL_ONLY = /^(127\.|169\.254\.|0\.)/

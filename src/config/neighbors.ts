@@ -4,6 +4,7 @@
  */
 import { parseAddress } from '../net/address.js'
 import { type Family, familyRow } from '../net/family.js'
+import { checkPasswords, passwordOf, type SecretSources } from './passwords.js'
 import type { Report } from './report.js'
 import { type BfdKeys, type GracefulRestartKeys, neighborSchema } from './schema.js'
 import { isMapping } from './shapes.js'
@@ -17,12 +18,14 @@ export interface NeighborContext {
   readonly listen: readonly ListenAddress[]
   readonly isReflector: boolean
   readonly templates: Templates
+  readonly secrets: SecretSources
   readonly report: Report
 }
 
 export function buildNeighbors(written: readonly unknown[], context: NeighborContext): readonly NeighborConfig[] {
   const taken = new Map<string, KeyPath>()
   const neighbors: NeighborConfig[] = []
+  const placed: { neighbor: NeighborConfig; keys: MergedKeys }[] = []
   for (const [index, value] of written.entries()) {
     const path = ['neighbors', index]
     const own = context.report.check(neighborSchema, value, path)
@@ -35,7 +38,9 @@ export function buildNeighbors(written: readonly unknown[], context: NeighborCon
     if (neighbor === undefined) continue
     checkNames(neighbor, merged, taken, context.report)
     neighbors.push(neighbor)
+    placed.push({ neighbor, keys: merged })
   }
+  checkPasswords(placed, context.report)
   return neighbors
 }
 
@@ -62,6 +67,10 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
     keepaliveSeconds: keys.keepalive ?? (holdTimeSeconds === 0 ? 0 : Math.max(1, Math.floor(holdTimeSeconds / 3))),
     connectRetryMs: keys.connectRetry ?? 5000,
     sourceAddress: keys.sourceAddress ?? null,
+    password: passwordOf(merged, context.secrets, report),
+    ttlSecurityHops: keys.ttlSecurity || null,
+    multihop: keys.multihop || null,
+    bindDevice: keys.bindDevice ?? null,
     passive: keys.passive ?? where.range !== null,
     reflectorClient: keys.reflectorClient ?? false,
     nextHopSelf: keys.nextHopSelf ?? false,
@@ -268,6 +277,16 @@ function checkConnection(
       at('sourceAddress'),
       `sourceAddress ${sourceAddress} is not of the same family as ${neighbor.range?.text ?? address}`,
     )
+  }
+  if (neighbor.ttlSecurityHops !== null && neighbor.multihop !== null) {
+    report.problem(
+      at('multihop'),
+      'ttlSecurity and multihop exclude each other: ttlSecurity says by itself how many hops away the neighbour may be, and sends with a TTL of 255 (RFC 5082)',
+    )
+  }
+  const zone = address?.split('%')[1]
+  if (zone !== undefined && neighbor.bindDevice !== null && neighbor.bindDevice !== zone) {
+    report.problem(at('bindDevice'), `bindDevice ${neighbor.bindDevice} is not the interface of ${address}; remove it`)
   }
   const own =
     address === null ? undefined : listen.find((entry) => entry.address === address && entry.port === neighbor.port)

@@ -20,6 +20,8 @@ export interface ParseHooks {
   defaultRouterId(nodeName: string): number
   /** The node's name where neither file nor NODE_NAME gives one. */
   readonly hostName?: string
+  /** Octets of a file that holds a password; throws an Error of a few words. */
+  readonly readSecret?: (path: string) => Uint8Array
 }
 
 export function parseConfig(text: string, file: string, env: Environment, hooks: ParseHooks): ConfigResult {
@@ -63,7 +65,8 @@ function buildConfig(
 
   const templates = new Templates(entriesOf(value['templates']), report)
   const written = Array.isArray(value['neighbors']) ? value['neighbors'] : []
-  const context = { asn: asn ?? 0, listen, isReflector: value['reflector'] !== undefined, templates, report }
+  const secrets = { env, readFile: readOnce(hooks.readSecret ?? noFiles) }
+  const context = { asn: asn ?? 0, listen, isReflector: value['reflector'] !== undefined, templates, secrets, report }
   const neighbors = buildNeighbors(written, context)
   const policies = buildPolicies(entriesOf(value['policies']), report)
   checkPolicyNames({
@@ -177,6 +180,20 @@ function noteOpenApi(host: string, report: Report): void {
     ['api', 'http'],
     `${host} can be reached from the network: metrics, health and views are read-only, but need no password`,
   )
+}
+
+/** A file that many neighbours share is read once. */
+function readOnce(read: (path: string) => Uint8Array): (path: string) => Uint8Array {
+  const known = new Map<string, Uint8Array>()
+  return (path) => {
+    const octets = known.get(path) ?? read(path)
+    known.set(path, octets)
+    return octets
+  }
+}
+
+function noFiles(path: string): never {
+  throw new Error(`${path} cannot be read here`)
 }
 
 function entriesOf(value: unknown): ReadonlyMap<string, unknown> {

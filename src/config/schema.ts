@@ -102,6 +102,19 @@ const bfd = choose<BfdKeys | false>((input) =>
       }),
 )
 
+/** `false`: none, where a template has one. */
+function orFalse<T>(parse: v.Parse<T>): v.Parse<T | false> {
+  return (input) => {
+    if (input === false) return false
+    try {
+      return parse(input)
+    } catch (error) {
+      if (!(error instanceof v.ValueError)) throw error
+      throw new v.ValueError(`${error.message}, or false`)
+    }
+  }
+}
+
 /** All keys of a neighbour, none required: the form that templates have, too. */
 export const neighborShape = {
   name: optional((input) => {
@@ -121,6 +134,12 @@ export const neighborShape = {
   keepalive: optional(v.keepaliveSeconds),
   connectRetry: optional(v.durationMs(100, 3_600_000)),
   sourceAddress: optional(v.address),
+  password: optional(v.password),
+  passwordFile: optional(v.secretFile),
+  passwordEnv: optional(v.variableName),
+  ttlSecurity: optional(orFalse(v.integer(1, 254, 'a number of hops'))),
+  multihop: optional(orFalse(v.integer(1, 255, 'a number of hops'))),
+  bindDevice: optional(v.interfaceName),
   passive: optional(v.flag),
   maxPrefix: maxPrefix.optional(),
   nextHopSelf: optional(v.flag),
@@ -165,16 +184,7 @@ export const neighborShape = {
   shutdown: optional(v.flag),
 }
 
-/** Keys of the design that later versions bring. */
-export const NEIGHBOR_NOT_YET: Readonly<Record<string, string>> = {
-  password: 'a session without the password that was asked for is never opened; remove the key',
-  passwordFile: 'a session without the password that was asked for is never opened; remove the key',
-  passwordEnv: 'a session without the password that was asked for is never opened; remove the key',
-  ttlSecurity: '',
-  multihop: "sessions go out with the system's TTL, so that neighbours some hops away work without it; remove the key",
-}
-
-export const neighborSchema = mapping(neighborShape, NEIGHBOR_NOT_YET)
+export const neighborSchema = mapping(neighborShape)
 export type NeighborKeys = Mapping<typeof neighborShape>
 
 const originateShape = {

@@ -2,6 +2,7 @@
  * Templates: a neighbour takes the keys of the templates it uses, later ones over earlier ones, its own keys over all. Templates can use
  * templates. Every key remembers where it was written, so that a fault is shown there.
  */
+import { PASSWORD_KEYS } from './passwords.js'
 import type { Report } from './report.js'
 import { type NeighborKeys, neighborSchema } from './schema.js'
 import { nearest } from './shapes.js'
@@ -55,12 +56,14 @@ export class Templates {
       }
       const merged = this.merge(template.keys, template.path, [...chain, name])
       complete &&= merged.complete
+      overridePassword(keys, merged.keys)
       for (const [key, value] of Object.entries(merged.keys)) {
         if (value === undefined || key === 'use') continue
         keys[key] = value
         places.set(key, merged.at(key as keyof NeighborKeys))
       }
     }
+    overridePassword(keys, own)
     for (const [key, value] of Object.entries(own)) {
       if (value === undefined) continue
       keys[key] = value
@@ -88,6 +91,12 @@ export class Templates {
     }
     return template
   }
+}
+
+/** A password counts over those before it, however they were given. */
+function overridePassword(keys: Record<string, unknown>, over: NeighborKeys): void {
+  if (PASSWORD_KEYS.every((key) => over[key] === undefined)) return
+  for (const key of PASSWORD_KEYS) delete keys[key]
 }
 
 const MAX_NESTING = 16

@@ -4,6 +4,7 @@
  */
 import type { RoleName } from '../bgp/capabilities/offer.js'
 import type { Family } from '../net/family.js'
+import type { Secret } from './secret.js'
 
 export interface Config {
   readonly asn: number
@@ -103,6 +104,14 @@ export interface NeighborConfig {
   readonly keepaliveSeconds: number
   readonly connectRetryMs: number
   readonly sourceAddress: string | null
+  /** TCP MD5 (RFC 2385). */
+  readonly password: Secret | null
+  /** GTSM (RFC 5082): the peer is at most so many hops away, and sends with a TTL of 255; null: not used. */
+  readonly ttlSecurityHops: number | null
+  /** TTL of what we send, 1 for a neighbour on our link; null: the system's. */
+  readonly multihop: number | null
+  /** Sessions run over this interface only. */
+  readonly bindDevice: string | null
   readonly passive: boolean
   readonly reflectorClient: boolean
   readonly nextHopSelf: boolean

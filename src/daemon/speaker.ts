@@ -11,7 +11,7 @@ import type { SessionFact } from '../bgp/session-types.js'
 import { diffConfig, isEmptyDiff } from '../config/diff.js'
 import { loadConfig } from '../config/load.js'
 import { formatProblem } from '../config/problems.js'
-import type { Config, ConfigDiff } from '../config/types.js'
+import type { Config, ConfigDiff, NeighborConfig } from '../config/types.js'
 import { createFib } from '../fib/fib.js'
 import type { Fib } from '../fib/types.js'
 import type { Log } from '../log.js'
@@ -19,6 +19,7 @@ import { FAMILIES } from '../net/family.js'
 import { Reflector } from '../reflector/reflector.js'
 import { Rib } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
+import { readTcpDrops } from '../sys/tcp-counters.js'
 import { createActions } from './actions.js'
 import { BfdPeers } from './bfd-peers.js'
 import { Engine } from './engine.js'
@@ -30,6 +31,7 @@ import { PeerErrors } from './peer-errors.js'
 import { PeerRoutes } from './peer-routes.js'
 import { Policies } from './policies.js'
 import { Restart } from './restart.js'
+import { SocketWatch } from './socket-watch.js'
 import { Sweep } from './sweep.js'
 import { blockViews } from './view-blocks.js'
 import type { ViewContext } from './view-context.js'
@@ -48,6 +50,7 @@ export class Speaker {
   readonly #errors: PeerErrors
   readonly #manager: PeerManager
   readonly #bfd: BfdPeers
+  readonly #sockets: SocketWatch
   readonly #own: OwnRoutes
   readonly #fib: Fib
   readonly #feed: FibFeed
@@ -116,6 +119,12 @@ export class Speaker {
       events: this.#routes,
       log: (fact) => this.#sessionFact(fact),
     })
+    this.#sockets = new SocketWatch({
+      read: readTcpDrops,
+      nowMs: () => performance.now(),
+      waiting: () => this.#withoutSession(),
+      log,
+    })
     this.#sweep = new Sweep(this.#fib, this.#routes, this.#manager, this.#engine, this.#restart, () => {
       this.#clearing = clearLeftPlaces(this.#config.fib, this.#restart, log)
     })
@@ -141,11 +150,12 @@ export class Speaker {
     this.#restart.forwarding =
       (this.#fib.driver !== 'iproute2' && this.#fib.driver !== 'netlink') || this.#keptForwarding()
     this.#kernelChanged()
-    await this.#manager.listen(this.#config.listen)
+    await this.#manager.listen(this.#config.listen, this.#config.neighbors)
     this.#listening = true
     for (const { address, port } of this.#manager.listenAddresses()) log.write('listen', { address, port })
     this.#restart.begin(this.#config, this.#engine)
     this.#manager.configure(this.#config.neighbors)
+    this.#sockets.start()
     this.#sweep.look()
     log.write('daemon-ready', {
       neighbors: this.#config.neighbors.length,
@@ -163,6 +173,7 @@ export class Speaker {
   /** `routes`: what becomes of the kernel's routes. */
   async stop(routes = this.#config.fib.onExit): Promise<void> {
     this.#sweep.stop()
+    this.#sockets.stop()
     await this.#reloading
     this.#routes.stop()
     this.#own.stop()
@@ -225,14 +236,14 @@ export class Speaker {
   /** What can fail comes first. Null: all is listening as the new configuration says; else one line, and everything as before. */
   async #applyListeners(config: Config, diff: ConfigDiff): Promise<string | null> {
     try {
-      if (diff.listenChanged) await this.#manager.listen(config.listen)
+      if (diff.listenChanged) await this.#manager.listen(config.listen, config.neighbors)
     } catch (error) {
       return (error as Error).message
     }
     try {
       if (diff.apiChanged) await this.#api?.reconfigure(config.api)
     } catch (error) {
-      if (diff.listenChanged) await this.#manager.listen(this.#config.listen)
+      if (diff.listenChanged) await this.#manager.listen(this.#config.listen, this.#config.neighbors)
       return (error as Error).message
     }
     return null
@@ -288,6 +299,12 @@ export class Speaker {
     return accept.length === 0 || elsewhere || this.#fib.entries().some(({ state }) => state === 'adopted')
   }
 
+  /** Neighbours that a silent drop of the kernel may keep from a session; of a range more may always come. */
+  #withoutSession(): { name: string; config: NeighborConfig }[] {
+    const peers = [...this.#manager.peers()].filter((peer) => peer.state !== 'Established' && !peer.adminDown)
+    return [...peers, ...this.#manager.ranges().map((config) => ({ name: config.name, config }))]
+  }
+
   #sessionFact(fact: SessionFact): void {
     const text =
       fact.suppressed === undefined || fact.suppressed === 0 ? fact.text : `${fact.text} (and ${fact.suppressed} more)`
@@ -312,6 +329,7 @@ export class Speaker {
       feed: this.#feed,
       restart: this.#restart,
       bfd: this.#bfd,
+      sockets: this.#sockets,
       startedMs: this.#startedMs,
       nowSeconds,
     }
@@ -337,6 +355,7 @@ export class Speaker {
       fib: () => this.#fib.entries(),
       blocks: () => blockViews(context),
       bfd: () => this.#bfd.view(),
+      tcpDrops: () => this.#sockets.counters(),
       errors: (name) => this.#errors.views(name),
       explain: (prefix) => explain(prefix, context, paths),
       ready: () => this.#ready(),

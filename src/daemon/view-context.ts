@@ -9,6 +9,7 @@ import type { FibFeed } from './fib-feed.js'
 import type { OwnRoutes } from './own-routes.js'
 import type { PeerRoutes } from './peer-routes.js'
 import type { Restart } from './restart.js'
+import type { SocketWatch } from './socket-watch.js'
 
 export interface ViewContext {
   readonly config: () => Config
@@ -21,6 +22,7 @@ export interface ViewContext {
   readonly feed: FibFeed
   readonly restart: Restart
   readonly bfd: BfdPeers
+  readonly sockets: SocketWatch
   readonly startedMs: number
   /** Seconds since the start, as the paths are stamped. */
   readonly nowSeconds: () => number

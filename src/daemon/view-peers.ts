@@ -49,7 +49,7 @@ export class PeerViews {
       attributeSets: rib.store.size,
       connections: { ...manager.counters },
       ...(this.#context.restart.waitsFor.length > 0 ? { waitsFor: this.#context.restart.waitsFor } : {}),
-      peers: [...peers, ...idleRanges.map(rangeSummary)],
+      peers: [...peers, ...idleRanges.map((range) => rangeSummary(range, manager.refusal(range)))],
     }
   }
 
@@ -146,6 +146,12 @@ export class PeerViews {
     return bfd === null ? {} : { bfd }
   }
 
+  /** What keeps the sockets of a peer without a session from having one. */
+  #socketNotes(peer: Peer): string[] {
+    if (peer.state === 'Established' || peer.adminDown) return []
+    return peer.refusal === '' ? this.#context.sockets.hints(peer.config) : [peer.refusal]
+  }
+
   #neighbor(peer: Peer, counts: Counts): NeighborView {
     const live = this.#context.routes.entry(peer)
     const { config: neighbor, negotiated } = peer
@@ -181,7 +187,8 @@ export class PeerViews {
         timedOut: peer.counters.refreshesTimedOut,
       },
       ...this.#bfd(peer),
-      notes: peerNotes(neighbor, this.#context.routes.live.get(peer)),
+      notes: [...this.#socketNotes(peer), ...peerNotes(neighbor, this.#context.routes.live.get(peer))],
+      ...socketsOf(neighbor),
       perFamily: (live?.members ?? []).map(({ group, member }) => ({
         family: familyRow(group.family).name,
         received: live!.source.received[group.family]!,
@@ -197,6 +204,17 @@ export class PeerViews {
         .map(({ atMs, from, to, reason }) => ({ time: this.#wallClock.text(atMs), from, to, reason })),
     }
   }
+}
+
+/** What is asked of the sockets; of a password only that there is one. */
+function socketsOf({ password, ttlSecurityHops, multihop, bindDevice }: NeighborConfig): Pick<NeighborView, 'sockets'> {
+  const sockets = {
+    ...(password === null ? {} : { password: true as const }),
+    ...(ttlSecurityHops === null ? {} : { ttlSecurityHops }),
+    ...(multihop === null ? {} : { multihop }),
+    ...(bindDevice === null ? {} : { bindDevice }),
+  }
+  return Object.keys(sockets).length === 0 ? {} : { sockets }
 }
 
 function errorCounts(counters: PeerCounters): ErrorCounts {
@@ -247,13 +265,13 @@ function stateText(peer: Peer): string {
   return peer.state
 }
 
-function rangeSummary(range: NeighborConfig): PeerSummary {
+function rangeSummary(range: NeighborConfig, refusal: string): PeerSummary {
   return {
     name: range.name,
     address: range.range!.text,
     asn: range.asn,
     state: 'Idle',
-    stateText: range.shutdown ? 'Idle(Admin)' : 'Range',
+    stateText: range.shutdown ? 'Idle(Admin)' : refusal === '' ? 'Range' : 'Idle',
     dynamic: false,
     range: true,
     messagesReceived: 0,
@@ -264,7 +282,7 @@ function rangeSummary(range: NeighborConfig): PeerSummary {
     prefixesAccepted: 0,
     prefixesSent: 0,
     description: range.description,
-    lastReason: 'waiting for peers to connect',
+    lastReason: refusal || 'waiting for peers to connect',
   }
 }
 

@@ -6,7 +6,9 @@ import { countUpdates, shutdownData } from '../../src/bgp/outgoing.js'
 import { PeerRanges } from '../../src/bgp/peer-ranges.js'
 import { downKind, isProtocolError, messageName, refusesCapabilities } from '../../src/bgp/reason.js'
 import type { SessionState } from '../../src/bgp/session-types.js'
-import { canonicalAddress, hostPort } from '../../src/bgp/transport.js'
+import { hostPort } from '../../src/bgp/socket-settings.js'
+import { canonicalAddress } from '../../src/bgp/transport.js'
+import { Secret } from '../../src/config/secret.js'
 import type { NeighborConfig } from '../../src/config/types.js'
 import { Family } from '../../src/net/family.js'
 import { EMPTY_UPDATE, neighbor, range } from '../support/speaker.js'
@@ -53,6 +55,10 @@ t.test('which changes need a new session', async (t) => {
     roleStrict: true,
     localAsnMode: 'prepend',
     dualAsn: true,
+    password: new Secret(Buffer.from('a')),
+    ttlSecurityHops: 1,
+    multihop: 1,
+    bindDevice: 'eth0',
   }
   t.same(sessionKeysChanged(before, { ...all, ...offered, reflectorClient: true, allowOwnAs: 1 }), [...SESSION_KEYS])
 })

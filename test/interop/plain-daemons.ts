@@ -7,7 +7,7 @@ import { until } from '../support/wait.js'
 
 export class PlainBird {
   readonly host: Host
-  readonly #text: string
+  #text: string
   #process: Process | null = null
 
   /** `text` comes behind the router id and `protocol device`. */
@@ -17,11 +17,24 @@ export class PlainBird {
   }
 
   async start(): Promise<void> {
-    const { dir, netns, v4 } = this.host
-    writeFileSync(join(dir, 'b.conf'), `router id ${v4};\nprotocol device {}\n${this.#text}\n`)
+    const { dir, netns } = this.host
+    this.#write()
     const files = ['-c', join(dir, 'b.conf'), '-s', join(dir, 'b.ctl'), '-P', join(dir, 'b.pid')]
     this.#process = new Process(netns, join(dir, 'out.log'), 'bird', ['-f', ...files])
     await until('BIRD answers', () => this.#process!.mustRun() ?? this.ask('show', 'status'))
+  }
+
+  /** Another configuration, while it runs. */
+  async configure(text: string): Promise<void> {
+    this.#text = text
+    this.#write()
+    const answer = await this.ask('configure')
+    if (!answer.includes('Reconfigur')) throw new Error(`BIRD does not take its configuration: ${answer}`)
+  }
+
+  #write(): void {
+    const { dir, v4 } = this.host
+    writeFileSync(join(dir, 'b.conf'), `router id ${v4};\nprotocol device {}\n${this.#text}\n`)
   }
 
   ask(...command: string[]): Promise<string> {

@@ -41,6 +41,7 @@ export function formatNeighbor(peer: NeighborView, style: Style): string {
         ['Hold time', `${peer.holdTimeSeconds} s, keepalive ${peer.keepaliveSeconds} s`],
         ['Graceful', graceful(peer)],
         ['BFD', bfdText(peer)],
+        ['Sockets', socketsText(peer)],
         ['AS numbers', up ? (peer.as4 ? '4 octets' : '2 octets') : null],
         ...negotiated(peer),
         ['Import policy', peer.importPolicy ?? 'none'],
@@ -83,6 +84,18 @@ function negotiated({ negotiated: agreed, refreshes }: NeighborView): [string, s
 function roles(local: string | null, peer: string | null): string | null {
   if (local === null && peer === null) return null
   return `we are ${local ?? 'without a role'}, the peer ${peer === null ? 'does not say' : `is ${peer}`}`
+}
+
+function socketsText({ sockets }: NeighborView): string | null {
+  if (sockets === undefined) return null
+  const { password, ttlSecurityHops: hops, multihop, bindDevice } = sockets
+  const parts = [
+    password === true ? 'password (TCP MD5)' : '',
+    hops === undefined ? '' : `ttlSecurity, ${hops} ${hops === 1 ? 'hop' : 'hops'}`,
+    multihop === undefined ? '' : `TTL ${multihop}`,
+    bindDevice === undefined ? '' : `only over ${bindDevice}`,
+  ]
+  return parts.filter((part) => part !== '').join('; ')
 }
 
 function bfdText({ bfd }: NeighborView): string | null {
