@@ -76,6 +76,18 @@ t.test('how a route is written in each mode', async (t) => {
   )
 })
 
+t.test(
+  'a next hop inside of its own prefix: no tunnel, lest the outer packet takes the same route again',
+  async (t) => {
+    const plan = (encapsulation: 'ipip' | 'vxlan' | 'udp' | 'never', prefix: string) =>
+      planRoute(unicast(prefix, '192.168.0.2'), { ...BASE, encapsulation }, () => ({ ...far, length: 16 }))
+    for (const encapsulation of ['ipip', 'vxlan', 'udp'] as const)
+      t.match(plan(encapsulation, '192.168.0.0/24'), /192\.168\.0\.2 lies in 192\.168\.0\.0\/24 itself/, encapsulation)
+    t.match(plan('ipip', '192.168.0.0/16'), { hops: [{ device: 'tunl0' }] }, 'the way to it is as long')
+    t.match(plan('never', '192.168.0.0/24'), { hops: [{ device: 'eth0' }] })
+  },
+)
+
 t.test('far nodes: first neighbour and FDB, and gone when the last route has gone', async (t) => {
   const table = new FarTable()
   const node = {

@@ -5,8 +5,9 @@
  * lead from there to the node. UDP: straight to the TUN device, behind which our own table leads to the node. IPv4 only.
  */
 import type { Encapsulation, EncapsulationMode } from '../../config/types.js'
+import { parseAddress } from '../../net/address.js'
 import { Family } from '../../net/family.js'
-import { parsePrefix, prefixContains } from '../../net/prefix.js'
+import { addressInPrefix, parsePrefix, prefixContains } from '../../net/prefix.js'
 import type { Resolution, Resolver } from '../resolve.js'
 import type { KernelHop } from '../types.js'
 import { ruleAddress, ruleMac } from './rule.js'
@@ -59,6 +60,10 @@ export function wrap(
   // The outer packet must not go into a tunnel again.
   const inside = outer.hops.find((hop) => hop.device !== null && own.includes(hop.device))
   if (inside !== undefined) return `the route to next hop ${endpoint} leads into the tunnel ${inside.device} itself`
+  // Nor into the route itself: it would be the longest match for its own endpoint.
+  const prefix = parsePrefix(route.prefix)
+  if (outer.length < prefix.length && addressInPrefix(parseAddress(endpoint), prefix))
+    return `next hop ${endpoint} lies in ${route.prefix} itself: its packets would go into the tunnel again`
   switch (kind) {
     case 'ipip':
       return { hop: { gateway: nextHop, device: rules.tunnelDevice, onlink: true }, far: [] }
