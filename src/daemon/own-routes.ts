@@ -125,6 +125,8 @@ export class OwnRoutes {
     this.#timer = setTimeout(() => {
       const texts = [...this.#leaving.keys()]
       this.#expire()
+      // A timer may come a moment too early: then it waits once more.
+      if (this.#leaving.size === texts.length) return
       for (const text of texts) this.#settle(text)
       this.#left()
     }, next - nowMs)
