@@ -10,8 +10,9 @@ host() {
   local script folder status
   script=$(readlink -f "$1")
   folder=$(readlink -f "$2")
+  gcc -Wall -O2 -shared -fPIC -o "$folder/xstate.so" "$(dirname "$0")/uml-xstate.c" >"$folder/console.log" 2>&1 || exit 99
   # It keeps a control socket below HOME.
-  HOME=$folder timeout "${UML_SECONDS:-120}" linux.uml mem="${UML_MEMORY:-768M}" \
+  HOME=$folder LD_PRELOAD=$folder/xstate.so timeout "${UML_SECONDS:-120}" linux.uml mem="${UML_MEMORY:-768M}" \
     root=/dev/root rootfstype=hostfs rootflags=/ ro init="$(readlink -f "$0")" \
     con0=fd:0,fd:1 con=null quiet loglevel=1 uml_script="$script" uml_folder="$folder" \
     </dev/null >"$folder/console.log" 2>&1

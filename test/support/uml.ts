@@ -21,8 +21,8 @@ interface Scope {
 
 /** Programs and Debian packages, for requireOrSkip. */
 export const UML_REQUIREMENT = {
-  commands: ['linux.uml', 'busybox', 'ip'],
-  packages: ['user-mode-linux', 'busybox-static', 'iproute2'],
+  commands: ['linux.uml', 'busybox', 'ip', 'gcc'],
+  packages: ['user-mode-linux', 'busybox-static', 'iproute2', 'gcc', 'libc6-dev'],
 }
 
 /**
