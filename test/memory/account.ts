@@ -44,11 +44,20 @@ export interface Account {
   }
 }
 
+/** All worlds stay alive: one that dies would take its arrays with it at a time of the collector's choice, between two counts. */
+const worlds: World[] = []
+
+function newWorld(): World {
+  const world = new World()
+  worlds.push(world)
+  return world
+}
+
 async function makeAccount(): Promise<Account> {
   // Compiled code and caches are there before the first count.
-  loadSets(withClients(new World(), 20))
+  loadSets(withClients(newWorld(), 20))
   const crowd = await countPeers()
-  const world = new World()
+  const world = newWorld()
   const empty = await snapshot(world)
   withClients(world, PEERS)
   const withPeers = await snapshot(world)
@@ -73,7 +82,7 @@ async function makeAccount(): Promise<Account> {
 }
 
 async function countPeers(): Promise<Account['crowd']> {
-  const world = new World()
+  const world = newWorld()
   const before = await snapshot(world)
   withClients(world, COUNTED_PEERS)
   return { before, after: await snapshot(world) }
