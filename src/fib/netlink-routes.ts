@@ -2,9 +2,10 @@
  * Between the FIB's routes and those of rtnetlink (pure): device names and indexes, text and octets. Every value is checked before it is written.
  */
 import { parseAddress } from '../net/address.js'
-import { parsePrefix } from '../net/prefix.js'
+import { ipv4PrefixKey, parsePrefix } from '../net/prefix.js'
+import type { NetlinkWriter } from '../netlink/message.js'
 import { HopFlag, RouteType } from '../netlink/numbers.js'
-import type { HopFields, RouteFields, RouteMessage } from '../netlink/route.js'
+import { encodeRoute, type HopFields, type RouteFields, type RouteMessage, repeatRoute } from '../netlink/route.js'
 import type { FibOperation } from './driver.js'
 import { FibError, type KernelHop, type KernelRoute } from './types.js'
 
@@ -20,15 +21,43 @@ export interface Devices {
   nameOf(index: number): string | null
 }
 
-/** Throws a FibError for a value that must not be written. The next hops of many routes are few: their octets are kept. */
+/**
+ * Throws a FibError for a value that must not be written. The next hops of many routes are few: their octets are kept. Where one IPv4 route differs from
+ * the one before in its prefix only, that one's request is written again with another prefix: 0.2 µs instead of 1.5.
+ */
 export class RouteTranslator {
   readonly #target: NetlinkTarget
   readonly #devices: Devices
   readonly #addresses = new Map<string, Uint8Array>()
+  /** What the request at `#modelAt` was made of. */
+  #model: FibOperation | null = null
+  #modelAt = 0
+  #modelOctets = 0
 
   constructor(target: NetlinkTarget, devices: Devices) {
     this.#target = target
     this.#devices = devices
+  }
+
+  /** Before the first request of a writer that was cleared. */
+  begin(): void {
+    this.#model = null
+  }
+
+  /** Writes the request for an operation, without asking for an acknowledgement. Where it throws, nothing was written. */
+  encode(operation: FibOperation, sequence: number, writer: NetlinkWriter): void {
+    const key = ipv4PrefixKey(operation.route.prefix)
+    if (key >= 0 && this.#model !== null && isAlike(operation, this.#model)) {
+      repeatRoute(this.#modelAt, this.#modelOctets, Math.floor(key / 64), key % 64, sequence, writer)
+      return
+    }
+    const fields = this.fields(operation)
+    const at = writer.length
+    encodeRoute(fields, operation.type, sequence, writer, false)
+    if (key < 0) return
+    this.#model = operation
+    this.#modelAt = at
+    this.#modelOctets = writer.length - at
   }
 
   fields({ type, route, protocol = this.#target.protocol }: FibOperation): RouteFields {
@@ -66,6 +95,16 @@ export class RouteTranslator {
     }
     return octets
   }
+}
+
+/** The same in everything but the prefix; next hops are shared by the routes that have them. */
+function isAlike(a: FibOperation, b: FibOperation): boolean {
+  const { route } = a
+  const { route: other } = b
+  if (a.type !== b.type || a.protocol !== b.protocol || route.metric !== other.metric) return false
+  return (
+    a.type === 'delete' || (route.kind === other.kind && route.hops === other.hops && route.source === other.source)
+  )
 }
 
 /** A device that the kernel did not have when its devices were read last. */

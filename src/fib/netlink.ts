@@ -15,7 +15,7 @@ import { decodeLink, encodeLinkDump, type LinkMessage } from '../netlink/link.js
 import { forEachMessage, type MessageHeader, NetlinkReader, NetlinkWriter } from '../netlink/message.js'
 import { Group, LinkFlag, MessageFlag, MessageType } from '../netlink/numbers.js'
 import type { NetlinkReply } from '../netlink/reply.js'
-import { decodeRoute, encodeRoute, encodeRouteDump, type RouteFields, type RouteMessage } from '../netlink/route.js'
+import { decodeRoute, encodeRoute, encodeRouteDump, type RouteMessage } from '../netlink/route.js'
 import {
   DONE,
   type DumpScope,
@@ -154,27 +154,29 @@ export class NetlinkDriver implements FibDriver, Devices {
     let running: Promise<void> | null = null
     const perWrite = this.#large ? PER_LARGE_WRITE : PER_WRITE
     for (let from = 0, turn = 0; from < which.length; from += perWrite, turn ^= 1) {
-      const portion = this.#translate(which.slice(from, from + perWrite), operations, outcomes, noDevice)
       const writer = this.#writers[turn]!
-      const first = this.#encode(portion, operations, writer)
+      const portion = this.#encode(which.slice(from, from + perWrite), operations, writer, outcomes, noDevice)
       await running
-      running = portion.owners.length === 0 ? null : this.#write(portion, first, writer, operations, outcomes, noDevice)
+      running = portion.owners.length === 0 ? null : this.#write(portion, writer, operations, outcomes, noDevice)
     }
     await running
     return noDevice
   }
 
-  #translate(
+  #encode(
     which: readonly number[],
     operations: readonly FibOperation[],
+    writer: NetlinkWriter,
     outcomes: FibOutcome[],
     noDevice: number[],
   ): Portion {
     const owners: number[] = []
-    const fields: RouteFields[] = []
+    const first = this.#numbers.reserve(which.length)
+    writer.clear()
+    this.#translator.begin()
     for (const index of which) {
       try {
-        fields.push(this.#translator.fields(operations[index]!))
+        this.#translator.encode(operations[index]!, first + owners.length, writer)
         owners.push(index)
         outcomes[index] = DONE
       } catch (error) {
@@ -182,22 +184,13 @@ export class NetlinkDriver implements FibDriver, Devices {
         if (error instanceof NoDeviceError) noDevice.push(index)
       }
     }
-    return { owners, fields }
-  }
-
-  /** Returns the number of the first request. */
-  #encode({ owners, fields }: Portion, operations: readonly FibOperation[], writer: NetlinkWriter): number {
-    const first = this.#numbers.reserve(fields.length)
-    writer.clear()
-    for (let at = 0; at < fields.length; at++)
-      encodeRoute(fields[at]!, operations[owners[at]!]!.type, first + at, writer, at === fields.length - 1)
-    return first
+    if (owners.length > 0) writer.addFlags(MessageFlag.ACK)
+    return { owners, first }
   }
 
   /** Never rejects. */
   async #write(
-    { owners }: Portion,
-    first: number,
+    { owners, first }: Portion,
     writer: NetlinkWriter,
     operations: readonly FibOperation[],
     outcomes: FibOutcome[],
@@ -462,7 +455,8 @@ export class NetlinkDriver implements FibDriver, Devices {
 interface Portion {
   /** Places in the list of operations. */
   readonly owners: readonly number[]
-  readonly fields: readonly RouteFields[]
+  /** Number of the first request. */
+  readonly first: number
 }
 
 /** IPv6 routes of several hops come and go hop by hop, and an event may carry one of them or all. */

@@ -30,6 +30,35 @@ export function parsePrefix(text: string, options: ParsePrefixOptions = {}): Pre
   return { family, text: canonical, address, length }
 }
 
+/**
+ * An IPv4 prefix in the form that formatPrefixWords() gives it, as one number: its address times 64, plus its length. -1 for any other text. Without an
+ * object, for whoever has 100,000 of them in hand.
+ */
+export function ipv4PrefixKey(text: string): number {
+  let address = 0
+  let number = 0
+  let digits = 0
+  let dots = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code >= ZERO && code <= NINE) {
+      // No leading zeros.
+      if (digits > 0 && number === 0) return -1
+      number = number * 10 + code - ZERO
+      if (++digits > 3 || number > 255) return -1
+      continue
+    }
+    if (digits === 0 || code !== (dots < 3 ? DOT : SLASH) || dots > 3) return -1
+    address = address * 256 + number
+    dots++
+    number = 0
+    digits = 0
+  }
+  if (dots !== 4 || digits === 0 || number > 32) return -1
+  const hostBits = number === 0 ? address : (address << number) >>> 0
+  return hostBits === 0 || number === 32 ? address * 64 + number : -1
+}
+
 /** `bytes` holds at least the octets that the length needs; host bits are shown as zero. */
 export function formatPrefix(family: Family, bytes: Uint8Array, length: number): string {
   const address = new Uint8Array(family === Family.IPV4_UNICAST ? 4 : 16)
@@ -87,3 +116,8 @@ function parseLength(text: string, from: number, bits: number): number {
 function clip(text: string): string {
   return text.length > 60 ? text.slice(0, 60) + '…' : text
 }
+
+const ZERO = 48
+const NINE = 57
+const DOT = 46
+const SLASH = 47

@@ -6,6 +6,8 @@
 const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 /** nlmsghdr: length u32, type u16, flags u16, sequence u32, port u32. */
 export const HEADER_OCTETS = 16
+const FLAGS_OFFSET = 6
+const SEQUENCE_OFFSET = 8
 const ATTRIBUTE_OCTETS = 4
 
 /** The header of a message, and where its body is in the buffer that it came in. */
@@ -132,6 +134,38 @@ export class NetlinkWriter {
   /** Takes back the message that was begun last. */
   abort(): void {
     this.#at = this.#message
+  }
+
+  /** Where the message that was begun last starts. */
+  get message(): number {
+    return this.#message
+  }
+
+  /** Begins a message as a copy of one further up, with its length already known; returns where it starts. */
+  repeat(from: number, octets: number, sequence: number): number {
+    this.#need(octets)
+    const start = this.#at
+    this.#bytes.copyWithin(start, from, from + octets)
+    this.#view.setUint32(start + SEQUENCE_OFFSET, sequence, LITTLE)
+    this.#message = start
+    this.#at = start + octets
+    return start
+  }
+
+  /** Writes into a message that is there. */
+  patchU8(at: number, value: number): void {
+    this.#bytes[at] = value
+  }
+
+  /** In the order of the network. */
+  patchAddress(at: number, value: number): void {
+    this.#view.setUint32(at, value, false)
+  }
+
+  /** Sets flags of the message that was begun last. */
+  addFlags(flags: number): void {
+    const at = this.#message + FLAGS_OFFSET
+    this.#view.setUint16(at, this.#view.getUint16(at, LITTLE) | flags, LITTLE)
   }
 
   u8(value: number): void {

@@ -4,7 +4,13 @@
  */
 import { formatAddress, formatIpv4 } from '../net/address.js'
 import { Family } from '../net/family.js'
-import { forEachAttribute, type MessageHeader, type NetlinkReader, type NetlinkWriter } from './message.js'
+import {
+  forEachAttribute,
+  HEADER_OCTETS,
+  type MessageHeader,
+  type NetlinkReader,
+  type NetlinkWriter,
+} from './message.js'
 import {
   AddressFamily,
   HopFlag,
@@ -108,6 +114,20 @@ export function encodeRoute(
     } else if (hops.length > 1) encodeMultipath(hops, address.length, writer)
   }
   writer.end()
+}
+
+/** The request written at `from`, `octets` long, again for another IPv4 prefix. Everything else stays. */
+export function repeatRoute(
+  from: number,
+  octets: number,
+  address: number,
+  length: number,
+  sequence: number,
+  writer: NetlinkWriter,
+): void {
+  const start = writer.repeat(from, octets, sequence)
+  writer.patchU8(start + LENGTH_OFFSET, length)
+  writer.patchAddress(start + DESTINATION_OFFSET, address)
 }
 
 /** Asks for the routes of a table; with `protocol` (not 0), where the socket has strict checking, only for those of that protocol. */
@@ -268,4 +288,7 @@ function addressText(reader: NetlinkReader, start: number, end: number): string 
 const NO_HOPS: readonly RouteHop[] = Object.freeze([])
 /** rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type (u8 each), flags u32. */
 const ROUTE_HEADER_OCTETS = 12
+/** In a request: dst_len, and the value of RTA_DST, which comes first. */
+const LENGTH_OFFSET = HEADER_OCTETS + 1
+const DESTINATION_OFFSET = HEADER_OCTETS + ROUTE_HEADER_OCTETS + 4
 const HOP_OCTETS = 8

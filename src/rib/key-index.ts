@@ -1,7 +1,8 @@
 /**
  * A hash index for prefixes with the key beside the id: many small tables of open addressing, one for each of 2^14 buckets.
  *
- * A slot is two words: a tag (the IPv4 address itself, or the hash of an IPv6 one) and the id with the prefix length in its low octet; 0 is an empty slot.
+ * A slot is two words: a tag (the IPv4 address itself, or the hash of an IPv6 one) and the id with the prefix length in its low octet; 0 is an empty slot,
+ * REMOVED one whose entry went while others lay behind it.
  * The upper bits of a hash choose the bucket, the lower ones the slot. Whoever gives neighbouring prefixes the same upper bits has them in one
  * small table, which is in the cache while a sorted table of routes comes in. One large table with incremental doubling, which this replaces, cost one or two cache
  * misses a prefix (bench/README.md, 'What was tried').
@@ -15,6 +16,7 @@ import { grown } from './chain-index.js'
 export class KeyIndex {
   /** By bucket: place of its table in units of four slots, and the binary logarithm of its length in slots below; 0 for none. */
   readonly #tables = new Int32Array(BUCKETS)
+  /** By bucket: slots that are not empty. */
   readonly #counts = new Int32Array(BUCKETS)
   #slots = new Int32Array(INITIAL_UNITS * UNIT_WORDS)
   /** Unit 0 is nobody's. */
@@ -53,35 +55,36 @@ export class KeyIndex {
   add(id: number, hash: number, tag: number, length: number): void {
     const bucket = hash >>> BUCKET_SHIFT
     const table = this.#tables[bucket]!
-    const count = this.#counts[bucket]!
-    if (table === 0 || (count + 1) * 4 > 3 << (table & LOG_MASK)) this.#grow(bucket)
-    this.#place(this.#tables[bucket]!, hash, tag, (id << LENGTH_BITS) | length)
-    this.#counts[bucket] = count + 1
+    if (table === 0 || (this.#counts[bucket]! + 1) * 4 > 3 << (table & LOG_MASK)) this.#renew(bucket)
+    if (this.#place(this.#tables[bucket]!, hash, tag, (id << LENGTH_BITS) | length)) this.#counts[bucket]!++
     this.#count++
   }
 
-  /** Removes an entry that is there, and moves back what was pushed over it. */
+  /**
+   * Removes an entry that is there. Moving back what lies behind it, as is usual, looks at the whole run: with neighbouring prefixes in neighbouring slots
+   * it took 1.6 µs to remove one of 100,000 Pod blocks.
+   */
   delete(hash: number, tag: number, length: number): void {
     const slots = this.#slots
     const bucket = hash >>> BUCKET_SHIFT
     const table = this.#tables[bucket]!
     const base = baseOf(table)
     const mask = maskOf(table)
-    let gap = (this.#probe(hash, tag, length) - base) >>> 1
-    for (let next = (gap + 1) & mask; ; next = (next + 1) & mask) {
-      const packed = slots[base + next * 2 + 1]!
-      if (packed === 0) break
-      const moved = slots[base + next * 2]!
-      const home = this.#hashOf(packed >>> LENGTH_BITS, moved, packed & LENGTH_MASK) & mask
-      // It may move when its home is not between the gap and itself.
-      if (((next - home) & mask) < ((next - gap) & mask)) continue
-      slots[base + gap * 2] = moved
-      slots[base + gap * 2 + 1] = packed
-      gap = next
-    }
-    slots[base + gap * 2 + 1] = 0
-    this.#counts[bucket]!--
+    const at = this.#probe(hash, tag, length)
     this.#count--
+    let slot = (at - base) >>> 1
+    if (slots[base + ((slot + 1) & mask) * 2 + 1] !== 0) {
+      slots[at + 1] = REMOVED
+      return
+    }
+    // The end of a run: there is nothing left that a search would have to pass by.
+    let emptied = 0
+    do {
+      slots[base + slot * 2 + 1] = 0
+      emptied++
+      slot = (slot - 1) & mask
+    } while (slots[base + slot * 2 + 1] === REMOVED)
+    this.#counts[bucket]! -= emptied
   }
 
   /** Where the entry lies, -1 when it is not there. */
@@ -100,34 +103,53 @@ export class KeyIndex {
     }
   }
 
-  #place(table: number, hash: number, tag: number, packed: number): void {
+  /** True where the slot was an empty one. */
+  #place(table: number, hash: number, tag: number, packed: number): boolean {
     const slots = this.#slots
     const base = baseOf(table)
     const mask = maskOf(table)
     let slot = hash & mask
-    while (slots[base + slot * 2 + 1] !== 0) slot = (slot + 1) & mask
+    let found = slots[base + slot * 2 + 1]!
+    while (found !== 0 && found !== REMOVED) {
+      slot = (slot + 1) & mask
+      found = slots[base + slot * 2 + 1]!
+    }
     slots[base + slot * 2] = tag
     slots[base + slot * 2 + 1] = packed
+    return found === 0
   }
 
-  /** Moves a bucket into a table of twice the size. */
-  #grow(bucket: number): void {
+  /** Moves a bucket into another table: of twice the size, where its entries fill a good part of this one. */
+  #renew(bucket: number): void {
     const old = this.#tables[bucket]!
-    const log = old === 0 ? MIN_LOG : (old & LOG_MASK) + 1
+    const oldLog = old & LOG_MASK
+    const live = old === 0 ? 0 : this.#liveIn(old)
+    const log = old === 0 ? MIN_LOG : live * 8 > 3 << oldLog ? oldLog + 1 : oldLog
     const table = this.#allocate(log)
     this.#tables[bucket] = table
+    this.#counts[bucket] = live
     if (old === 0) return
     const slots = this.#slots
     const base = baseOf(old)
-    for (let at = base; at < base + (2 << (log - 1)); at += 2) {
+    for (let at = base; at < base + (2 << oldLog); at += 2) {
       const packed = slots[at + 1]!
       if (packed === 0) continue
       slots[at + 1] = 0
+      if (packed === REMOVED) continue
       const tag = slots[at]!
       this.#place(table, this.#hashOf(packed >>> LENGTH_BITS, tag, packed & LENGTH_MASK), tag, packed)
     }
-    this.#free[log - 1] ??= []
-    this.#free[log - 1]!.push(old)
+    this.#free[oldLog] ??= []
+    this.#free[oldLog]!.push(old)
+  }
+
+  #liveIn(table: number): number {
+    const slots = this.#slots
+    const base = baseOf(table)
+    let live = 0
+    for (let at = base; at < base + (2 << (table & LOG_MASK)); at += 2)
+      if (slots[at + 1] !== 0 && slots[at + 1] !== REMOVED) live++
+    return live
   }
 
   /** An empty table of 2^log slots. */
@@ -156,6 +178,8 @@ const BUCKET_SHIFT = 18
 const BUCKETS = 1 << (32 - BUCKET_SHIFT)
 const LENGTH_BITS = 8
 const LENGTH_MASK = 0xff
+/** Id 0, which nobody has, with a length that nothing has. */
+const REMOVED = 0xff
 /** Smallest table: four slots, a unit. */
 const MIN_LOG = 2
 const UNIT_WORDS = 8
