@@ -25,6 +25,8 @@ export class Engine {
   #idleWaiters: (() => void)[] = []
   /** Until then sessions that come up go before routes; 0: no session came up since the last turn that left nothing to do. */
   #settledAtMs = 0
+  /** Prefixes that are decided in one go. */
+  #batch = BATCH_PREFIXES
   #settlesSinceMs = 0
   #settleTimer: NodeJS.Timeout | null = null
 
@@ -114,13 +116,15 @@ export class Engine {
       worked = true
     }
     for (const { family } of this.#held || settles ? [] : FAMILIES) {
-      const count = rib.decide(family)
+      const startMs = performance.now()
+      const count = rib.decide(family, this.#batch)
       if (count === 0) continue
       // Oldest first: what was marked since then comes behind them.
       this.#owed[family]! -= count
       this.#reflector.change(family, rib.batch, count)
       this.#onWinners(family, rib.batch, count)
       rib.finish(family, count)
+      this.#adaptBatch(count, performance.now() - startMs)
       worked = true
     }
     if (this.#reflector.hasTableWork) {
@@ -135,6 +139,12 @@ export class Engine {
     return worked
   }
 
+  /** With kernel routes, and before the code is compiled, 4096 prefixes took up to 48 ms. */
+  #adaptBatch(count: number, ms: number): void {
+    if (ms > SLICE_MS) this.#batch = Math.max(MIN_BATCH, this.#batch >> 1)
+    else if (count === this.#batch && ms * 3 < SLICE_MS) this.#batch = Math.min(BATCH_PREFIXES, this.#batch << 1)
+  }
+
   #hasWork(settles: boolean): boolean {
     const rib = this.#rib
     const decides = !this.#held && !settles && (rib.dirtyCount > 0 || this.#reflector.hasQueue)
@@ -142,8 +152,9 @@ export class Engine {
   }
 }
 
-/** Longest work before the event loop gets its turn. A batch of 4096 prefixes may go over it. */
+/** Longest work before the event loop gets its turn. One batch of prefixes may go over it; the next one is smaller then. */
 const SLICE_MS = 6
+const MIN_BATCH = 256
 /** Routes wait for so long after a session has come up, and so long at most while more come up. */
 const SETTLE_QUIET_MS = 10
 const SETTLE_LIMIT_MS = 50

@@ -95,14 +95,15 @@ export class FibFeed {
     const chosen = decision.multipath(prefix, best, this.#maxPaths)
     const textOf = (path: number): string => nextHops.text(store.get(paths.effective[path]!).nextHopId)
     const hops = chosen.length === 1 ? this.#alone(textOf(best)) : [...new Set(chosen.map(textOf))]
-    const route = {
-      family,
-      prefix: prefixText(family, prefixes, prefix),
-      kind: 'unicast',
-      nextHops: hops,
+    const text = prefixText(family, prefixes, prefix)
+    const route: DesiredRoute = { family, prefix: text, kind: 'unicast', nextHops: hops }
+    // Most have neither: no object is copied for them.
+    if (!this.#vxlan && !this.#localPref) return route
+    return {
+      ...route,
       ...(this.#vxlan && family === 0 ? this.#vteps(chosen) : {}),
-    } as const
-    return this.#localPref ? { ...route, localPref: store.get(paths.effective[best]!).localPref >>> 0 } : route
+      ...(this.#localPref ? { localPref: store.get(paths.effective[best]!).localPref >>> 0 } : {}),
+    }
   }
 
   /** The list of one next hop, shared by all routes that have it. */

@@ -483,7 +483,7 @@ function wordsOf({ errno, words }: NetlinkReply): string {
 
 const MAIN_TABLE = 254
 const LOCAL_TABLE = 255
-const PER_LARGE_WRITE = 2000
+const PER_LARGE_WRITE = 6000
 const PER_WRITE = 200
 const MAX_DUMPS = 5
 const REOPEN_MS = 50

@@ -2,7 +2,7 @@
  * IP prefixes as text and as octets. Host bits are always zero in what is returned.
  */
 import type { PrefixText } from '../config/types.js'
-import { formatAddress, formatIpv4, formatIpv6Words, parseAddress } from './address.js'
+import { formatAddress, formatIpv6Words, parseAddress } from './address.js'
 import { Family } from './family.js'
 
 export interface ParsePrefixOptions {
@@ -76,10 +76,26 @@ export function formatPrefixWords(
   w3: number,
   length: number,
 ): string {
-  return family === Family.IPV4_UNICAST
-    ? `${formatIpv4(w0)}/${length}`
-    : `${formatIpv6Words(w0 >>> 0, w1 >>> 0, w2 >>> 0, w3 >>> 0)}/${length}`
+  if (family === Family.IPV4_UNICAST) return formatIpv4Prefix(w0, length)
+  return `${formatIpv6Words(w0 >>> 0, w1 >>> 0, w2 >>> 0, w3 >>> 0)}/${length}`
 }
+
+/** In two parts, of which the first is mostly that of the prefix before: a fifth of the strings, where 100,000 Pod blocks are written. */
+function formatIpv4Prefix(address: number, length: number): string {
+  const upper = address >>> 8
+  if (upper !== lastUpper) {
+    lastUpper = upper
+    lastUpperText = `${upper >>> 16}.${(upper >>> 8) & 255}.${upper & 255}.`
+  }
+  const ending = ((address & 255) << 6) | length
+  endings[ending] ??= `${address & 255}/${length}`
+  return lastUpperText + endings[ending]
+}
+
+let lastUpper = -1
+let lastUpperText = ''
+/** By last octet times 64, plus length. */
+const endings = new Array<string | undefined>(256 * 64)
 
 /** True where every address of `inner` is in `outer`. */
 export function prefixContains(outer: PrefixText, inner: PrefixText): boolean {

@@ -385,11 +385,11 @@ export class Rib {
     return count
   }
 
-  /** Decides up to BATCH_PREFIXES dirty prefixes of a family; their ids lie in `batch` until finish(). Returns how many. */
-  decide(family: Family): number {
+  /** Decides up to `limit` (at most BATCH_PREFIXES) dirty prefixes of a family; their ids lie in `batch` until finish(). Returns how many. */
+  decide(family: Family, limit = BATCH_PREFIXES): number {
     const { dirty, paths, decision, prefixes } = this.tables[family]!
     paths.reservePrefixes(prefixes.capacity)
-    const count = dirty.take(this.batch, BATCH_PREFIXES)
+    const count = dirty.take(this.batch, limit)
     for (let i = 0; i < count; i++) {
       const prefix = this.batch[i]!
       paths.best[prefix] = decision.best(prefix)
