@@ -9,28 +9,50 @@ import type { KernelRoute } from './types.js'
 export class ActualTable {
   readonly #table: number
   /** By what makes them what they are. */
-  readonly #foreign = new Map<string, KernelRoute>()
+  readonly #foreign = new Map<string, Held>()
   readonly #foreignByPrefix = new Map<string, readonly KernelRoute[]>()
   #foreignList: readonly KernelRoute[] | null = null
   /** Per family and prefix length: masked address → foreign routes of the tables that forward, best first. */
-  readonly #match: [Map<number, Map<string, KernelRoute[]>>, Map<number, Map<string, KernelRoute[]>>] = [
+  readonly #match: [Map<number, Map<AddressKey, KernelRoute[]>>, Map<number, Map<AddressKey, KernelRoute[]>>] = [
     new Map(),
     new Map(),
   ]
   readonly #lengths: [number[], number[]] = [[], []]
   /** Devices with the IPv6 link-local subnet, and how many routes say so. */
   readonly #linkLocalDevices = new Map<string, number>()
+  /** Number of the dump that is taken, or was taken last. */
+  #dump = 0
 
   /** `table` is the one that we write to. */
   constructor(table: number) {
     this.#table = table
   }
 
+  /** All foreign routes are about to be given to `add` again; `endDump` takes out those that were not. Without it (the dump failed) they stay. */
+  beginDump(): void {
+    this.#dump++
+  }
+
+  /** The number of routes that are gone. Gives the event loop a turn now and then: there may be hundreds of thousands. */
+  async endDump(nextTurn: () => Promise<void>): Promise<number> {
+    let looked = 0
+    let gone = 0
+    for (const [key, held] of this.#foreign) {
+      if (++looked % SLICE === 0) await nextTurn()
+      if (held.dump !== this.#dump && this.#remove(key)) gone++
+    }
+    return gone
+  }
+
   /** Takes a route of a dump, or one that came. False where it is known. */
   add(route: KernelRoute): boolean {
     const key = signature(route)
-    if (this.#foreign.has(key)) return false
-    this.#foreign.set(key, route)
+    const held = this.#foreign.get(key)
+    if (held !== undefined) {
+      held.dump = this.#dump
+      return false
+    }
+    this.#foreign.set(key, { route, dump: this.#dump })
     this.#foreignList = null
     this.#foreignByPrefix.set(route.prefix, [...(this.#foreignByPrefix.get(route.prefix) ?? []), route])
     this.#index(route)
@@ -58,15 +80,8 @@ export class ActualTable {
   }
 
   foreignRoutes(): readonly KernelRoute[] {
-    this.#foreignList ??= [...this.#foreign.values()]
+    this.#foreignList ??= Array.from(this.#foreign.values(), ({ route }) => route)
     return this.#foreignList
-  }
-
-  /** True where both tables hold the same foreign routes. */
-  sameForeign(other: ActualTable): boolean {
-    if (this.#foreign.size !== other.#foreign.size) return false
-    for (const one of this.#foreign.keys()) if (!other.#foreign.has(one)) return false
-    return true
   }
 
   /** Longest match among foreign routes. `address` is 4 or 16 octets. */
@@ -74,7 +89,7 @@ export class ActualTable {
     const masked = Uint8Array.from(address)
     for (const length of this.#lengths[family]) {
       maskHostBits(masked, length)
-      const route = this.#match[family].get(length)!.get(masked.join('.'))?.[0]
+      const route = this.#match[family].get(length)!.get(addressKey(masked))?.[0]
       if (route !== undefined) return { route, length }
     }
     return undefined
@@ -86,7 +101,7 @@ export class ActualTable {
   }
 
   #remove(key: string): boolean {
-    const route = this.#foreign.get(key)
+    const route = this.#foreign.get(key)?.route
     if (route === undefined) return false
     this.#foreign.delete(key)
     this.#foreignList = null
@@ -109,7 +124,7 @@ export class ActualTable {
       this.#lengths[route.family].push(length)
       this.#lengths[route.family].sort((a, b) => b - a)
     }
-    const key = address.join('.')
+    const key = addressKey(address)
     const known = byAddress.get(key)
     if (known === undefined) byAddress.set(key, [route])
     else {
@@ -128,11 +143,25 @@ export class ActualTable {
     }
     const { address, length } = parsePrefix(route.prefix)
     const byAddress = this.#match[route.family].get(length)!
-    const key = address.join('.')
+    const key = addressKey(address)
     const rest = byAddress.get(key)!.filter((one) => one !== route)
     if (rest.length === 0) byAddress.delete(key)
     else byAddress.set(key, rest)
   }
+}
+
+interface Held {
+  readonly route: KernelRoute
+  /** The last dump that had it. */
+  dump: number
+}
+
+/** IPv4 addresses as numbers: a string for each of hundreds of thousands of routes costs more than the rest of its place. */
+type AddressKey = number | string
+
+function addressKey(address: Uint8Array): AddressKey {
+  if (address.length !== 4) return address.join('.')
+  return (address[0]! << 24) | (address[1]! << 16) | (address[2]! << 8) | address[3]!
 }
 
 function isMatched(route: KernelRoute): boolean {
@@ -152,3 +181,5 @@ function signature(route: KernelRoute): string {
   const hops = route.hops.map((hop) => `${hop.gateway}%${hop.device}${hop.onlink ? '!' : ''}`).join(',')
   return `${route.table} ${route.prefix} ${route.metric} ${route.protocol} ${route.kind} ${hops}`
 }
+
+const SLICE = 5000

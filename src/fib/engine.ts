@@ -64,7 +64,7 @@ export class FibEngine implements Fib {
   readonly driver: 'netlink' | 'iproute2' | 'memory'
   readonly #options: EngineOptions
   #rules: HopRules
-  #actual: ActualTable
+  readonly #actual: ActualTable
   /** By prefix: what is wanted, and what there is of ours. One look-up for each change; with a map for each of the two and for the marks it took 3.5 µs a route. */
   readonly #cells = new PrefixMap<Cell>(randomInt(2 ** 32))
   /** Cells that are marked, in order of age. */
@@ -103,6 +103,9 @@ export class FibEngine implements Fib {
   #foreignTimer: NodeJS.Timeout | null = null
   #lastDumpEndMs = 0
   #lastDumpTookMs = 0
+  /** Of the last dump of all tables. */
+  #allEndMs = 0
+  #allTookMs = 0
   #lastRetryMs = 0
   readonly #maxBatch: number
   #batchLimit: number
@@ -135,7 +138,7 @@ export class FibEngine implements Fib {
     await this.#options.driver.open((trigger) => this.#onTrigger(trigger))
     try {
       await this.#options.tunnel?.keep(true, this.#rules)
-      this.#actual = await this.#readAll()
+      await this.#readAll()
     } catch (error) {
       await this.#options.tunnel?.close()
       await this.#options.driver.close()
@@ -440,10 +443,6 @@ export class FibEngine implements Fib {
       this.#change(cell, 'pending', FLUSHED)
       return this.#plan(cell, null).operations
     }
-    if (cell.tries >= MAX_TRIES) {
-      this.#change(cell, 'failed', cell.reason)
-      return []
-    }
     const left = leftToFelix(desired, this.#rules)
     if (left !== '') {
       cell.planned = null
@@ -465,6 +464,11 @@ export class FibEngine implements Fib {
     }
     cell.planned = route
     const { operations, conflict } = this.#plan(cell, route)
+    // What was lost may have been done all the same.
+    if (cell.tries >= MAX_TRIES && conflict === null && operations.length > 0) {
+      this.#change(cell, 'failed', cell.reason)
+      return []
+    }
     if (conflict !== null) {
       cell.tries = 0
       this.#change(cell, 'conflict', describeForeign(conflict))
@@ -515,22 +519,29 @@ export class FibEngine implements Fib {
     return look === Look.DEVICES || (await this.#resync(look))
   }
 
-  /** Reads all tables: ours into the cells, the others into the table that is returned. */
-  async #readAll(): Promise<ActualTable> {
-    const foreign = new ActualTable(this.#options.table)
-    await this.#read('all', foreign)
-    return foreign
+  /** Reads all tables: ours into the cells, the others into their picture. True where that changed. */
+  async #readAll(): Promise<boolean> {
+    const startMs = performance.now()
+    let came = 0
+    this.#actual.beginDump()
+    await this.#read('all', (route) => {
+      if (this.#actual.add(route)) came++
+    })
+    const gone = await this.#actual.endDump(nextTurn)
+    this.#allEndMs = performance.now()
+    this.#allTookMs = this.#allEndMs - startMs
+    return came + gone > 0
   }
 
   /** `foreign` null: those of others are passed over. */
-  async #read(scope: DumpScope, foreign: ActualTable | null): Promise<void> {
+  async #read(scope: DumpScope, foreign: ((route: KernelRoute) => void) | null): Promise<void> {
     const { table, protocol, driver } = this.#options
     const dump = ++this.#dumps
     this.#dumping = true
     try {
       await driver.dump((route) => {
         const taken = this.#isTaken(route)
-        if (route.protocol !== protocol && !taken) foreign?.add(route)
+        if (route.protocol !== protocol && !taken) foreign?.(route)
         // Routes of ours in another table (an earlier configuration) are nobody's next hop and not ours to clean up.
         else if (route.table === table && !(taken && foreign === null)) {
           const cell = this.#cell(route.prefix)
@@ -571,9 +582,7 @@ export class FibEngine implements Fib {
     try {
       if (look === Look.OURS) await this.#read('ours', null)
       else {
-        const next = await this.#readAll()
-        foreignChanged = !next.sameForeign(this.#actual)
-        this.#actual = next
+        foreignChanged = await this.#readAll()
       }
       this.#replayMissed()
     } catch (error) {
@@ -721,7 +730,9 @@ export class FibEngine implements Fib {
       return
     }
     if (trigger === 'slow') {
-      this.#ask(Look.SLOW)
+      // With hundreds of thousands of foreign routes a comparison takes seconds: it may cost a hundredth of the time, and ours alone are cheap.
+      const isDue = performance.now() - this.#allEndMs >= this.#allTookMs * COMPARE_SHARE
+      this.#ask(isDue ? Look.SLOW : Look.OURS)
       this.#wake()
       return
     }
@@ -1019,6 +1030,7 @@ const FOREIGN_MS = 20
 const MAX_FOREIGN = 200
 const MAX_MISSED = 100_000
 const RETRY_MS = 1000
+const COMPARE_SHARE = 100
 const REPAIR_LOG_MS = 10_000
 const DUMP_RETRY_MS = 1000
 const LOST_DELAY_MS = 500

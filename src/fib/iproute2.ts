@@ -173,7 +173,7 @@ export class Iproute2Driver implements FibDriver {
       )
       this.#monitorTimer = setTimeout(() => {
         this.#startMonitor()
-        this.#onTrigger('slow')
+        this.#onTrigger('event')
       }, MONITOR_RESTART_MS)
     })
   }

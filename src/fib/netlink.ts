@@ -9,6 +9,7 @@
  *   events (the socket overran) by a new descriptor and reading all again.
  */
 import { closeSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { getSystemErrorMap } from 'node:util'
 import { FAMILIES, Family } from '../net/family.js'
 import { decodeLink, encodeLinkDump, type LinkMessage } from '../netlink/link.js'
@@ -109,7 +110,7 @@ export class NetlinkDriver implements FibDriver, Devices {
       const tables = scope === 'all' ? this.#tables : [table]
       for (const { family } of FAMILIES) {
         for (const one of tables) {
-          for (const route of await this.#readTable(family, one, scope === 'all' ? 0 : protocol)) take(route)
+          await takeInSlices(await this.#readTable(family, one, scope === 'all' ? 0 : protocol), take)
         }
       }
     })
@@ -459,6 +460,15 @@ interface Portion {
   readonly first: number
 }
 
+/** Taking hundreds of thousands of routes takes seconds; keepalives have to go out meanwhile. */
+async function takeInSlices(routes: readonly KernelRoute[], take: (route: KernelRoute) => void): Promise<void> {
+  let taken = 0
+  for (const route of routes) {
+    take(route)
+    if (++taken % TAKE_SLICE === 0) await nextTurn()
+  }
+}
+
 /** IPv6 routes of several hops come and go hop by hop, and an event may carry one of them or all. */
 function isPartial({ family, hops }: RouteMessage, { flags }: MessageHeader): boolean {
   if (family !== Family.IPV6_UNICAST) return false
@@ -486,6 +496,7 @@ const LOCAL_TABLE = 255
 const PER_LARGE_WRITE = 6000
 const PER_WRITE = 200
 const MAX_DUMPS = 5
+const TAKE_SLICE = 1000
 const REOPEN_MS = 50
 const LOOK_MS = 1000
 const EVENT_GROUPS = Group.LINK | Group.IPV4_IFADDR | Group.IPV4_ROUTE | Group.IPV6_IFADDR | Group.IPV6_ROUTE

@@ -204,3 +204,84 @@ t.test('a route that ends the driver each time is given up, the others go in', a
   t.same(engine.entries().filter((entry) => entry.state === 'installed').length, PREFIXES.length - 1)
   await engine.stop('keep')
 })
+
+t.test('what was said to be lost three times, and is there, is installed', async (t) => {
+  const driver = new FailingDriver()
+  driver.faults = ['lost-before', 'lost-before', 'lost-after']
+  const engine = engineOn(driver)
+  await engine.start()
+  engine.set(PREFIXES[0]!, unicast(PREFIXES[0]!, '192.168.0.2'))
+  await engine.settled()
+  t.match(engine.entry(PREFIXES[0]!), { state: 'installed', reason: '' })
+  await engine.stop('keep')
+})
+
+t.test(
+  'where all tables take long to read, the slow comparison reads ours, and all of them now and then',
+  async (t) => {
+    const scopes: string[] = []
+    let slowly = true
+    let trigger: (trigger: FibTrigger) => void = () => {}
+    const driver = new FailingDriver()
+    const open = driver.open.bind(driver)
+    driver.open = (onTrigger) => {
+      trigger = onTrigger
+      return open(onTrigger)
+    }
+    driver.dump = async (take: (route: KernelRoute) => void, scope = 'all') => {
+      scopes.push(scope)
+      const until = performance.now() + (slowly ? 50 : 0)
+      while (performance.now() < until);
+      for (const route of driver.memory.routes()) take(route)
+    }
+    const engine = engineOn(driver)
+    await engine.start()
+    trigger('slow')
+    await engine.settled()
+    t.same(scopes, ['all', 'ours'])
+    slowly = false
+    engine.reconfigure(RULES)
+    await engine.settled()
+    t.same(scopes, ['all', 'ours', 'all'])
+    await engine.stop('keep')
+  },
+)
+
+t.test('a comparison notices foreign routes that came and went, and one that fails takes none away', async (t) => {
+  const driver = new FailingDriver()
+  const engine = engineOn(driver)
+  const static_ = (prefix: string): KernelRoute => ({
+    family: 0,
+    prefix,
+    kind: 'unicast',
+    protocol: 4,
+    metric: 0,
+    table: 254,
+    hops: [{ gateway: '192.168.0.1', device: 'eth0', onlink: false }],
+  })
+  driver.memory.put(static_('10.9.0.0/24'))
+  driver.memory.put(static_('10.9.1.0/24'))
+  await engine.start()
+  const foreign = (): string =>
+    engine
+      .foreignRoutes()
+      .map(({ prefix }) => prefix)
+      .sort()
+      .join()
+  t.equal(foreign(), '10.9.0.0/24,10.9.1.0/24')
+  const dump = driver.dump.bind(driver)
+  let failures = 1
+  driver.dump = async (take) => {
+    if (failures-- > 0) throw new Error('cut off')
+    return dump(take)
+  }
+  let told = 0
+  engine.onForeignRoutesChanged(() => told++)
+  driver.memory.take('10.9.0.0/24', 4)
+  driver.memory.put(static_('10.9.2.0/24'))
+  engine.reconfigure(RULES)
+  await engine.settled()
+  t.equal(foreign(), '10.9.1.0/24,10.9.2.0/24')
+  t.ok(told > 0, 'who asked is told')
+  await engine.stop('keep')
+})
