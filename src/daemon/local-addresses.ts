@@ -7,6 +7,7 @@ import { formatAddress, formatIpv4, parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
 import { addressInPrefix, parsePrefix } from '../net/prefix.js'
 import type { Subnet } from '../reflector/reflect.js'
+import { kernelAddresses } from './kernel-addresses.js'
 
 /** Canonical text of all addresses of this machine; link-local ones also with their link, `fe80::1%eth0`. */
 export function ownAddresses(): ReadonlySet<string> {
@@ -51,8 +52,8 @@ export function selfNextHop(
   const wanted = family === Family.IPV4_UNICAST && !(extendedNextHop && local.length === 16) ? 4 : 16
   if (wanted === 16 && isLinkLocal(local)) return linkLocalNextHop(local, localAddress, linkLocalForm)
   if (local.length === wanted && !isLinkLocal(local)) return local
-  for (const list of Object.values(networkInterfaces())) {
-    const addresses = (list ?? []).map(({ address }) => parseAddress(withoutZone(address)))
+  for (const list of interfacesWith(local).values()) {
+    const addresses = list.map(({ address }) => address)
     if (!addresses.some((address) => Buffer.compare(address, local) === 0)) continue
     const fitting = addresses.filter((address) => address.length === wanted && !isLoopback(address))
     return fitting.find((address) => !isLinkLocal(address)) ?? fitting[0] ?? null
@@ -72,11 +73,9 @@ function linkLocalNextHop(
     both.set(local)
     return both
   }
-  for (const { address, family } of networkInterfaces()[zoneOf(localAddress)] ?? []) {
-    if (family !== 'IPv6') continue
-    const octets = parseAddress(withoutZone(address))
-    if (isLinkLocal(octets) || isLoopback(octets)) continue
-    both.set(octets)
+  for (const { address } of interfacesWith(local).get(zoneOf(localAddress)) ?? []) {
+    if (address.length === 4 || isLinkLocal(address) || isLoopback(address)) continue
+    both.set(address)
     break
   }
   return both
@@ -107,14 +106,39 @@ export function sharedSubnet(
 
 function subnetOf(local: Uint8Array, peer: Uint8Array): { readonly name: string; readonly subnet: Subnet } | null {
   if (isLinkLocal(local) || isLoopback(local)) return null
-  for (const [name, list] of Object.entries(networkInterfaces())) {
-    for (const { address, cidr } of list ?? []) {
-      if (cidr === null || Buffer.compare(parseAddress(withoutZone(address)), local) !== 0) continue
-      const subnet = parsePrefix(cidr)
+  for (const [name, list] of interfacesWith(local)) {
+    for (const { address, length } of list) {
+      if (Buffer.compare(address, local) !== 0) continue
+      const subnet = parsePrefix(`${formatAddress(address)}/${length}`)
       if (addressInPrefix(peer, subnet)) return { name, subnet: { address: subnet.address, length: subnet.length } }
     }
   }
   return null
+}
+
+interface InterfaceAddress {
+  readonly address: Uint8Array
+  readonly length: number
+}
+
+/** All interfaces by name. Where `local`, an address that a session has, is on none of those that Node.js knows, the kernel is asked itself. */
+function interfacesWith(local: Uint8Array): ReadonlyMap<string, readonly InterfaceAddress[]> {
+  const known = new Map<string, InterfaceAddress[]>()
+  let isThere = false
+  const put = (name: string, text: string, length: number): void => {
+    const address = parseAddress(withoutZone(text))
+    if (Buffer.compare(address, local) === 0) isThere = true
+    const list = known.get(name)
+    if (list === undefined) known.set(name, [{ address, length }])
+    else list.push({ address, length })
+  }
+  for (const [name, list] of Object.entries(networkInterfaces()))
+    for (const { address, cidr } of list ?? []) if (cidr !== null) put(name, address, Number(cidr.split('/')[1]))
+  const asked = isThere ? null : kernelAddresses()
+  if (asked === null) return known
+  known.clear()
+  for (const { device, address, length } of asked) put(device, address, length)
+  return known
 }
 
 export function withoutZone(address: string): string {
