@@ -11,6 +11,8 @@ export class ActualTable {
   /** By what makes them what they are. */
   readonly #foreign = new Map<string, Held>()
   readonly #foreignByPrefix = new Map<string, readonly KernelRoute[]>()
+  /** How many of our table end with those characters (see `ending`): most prefixes that are asked for are none of them, and need no look-up by text. */
+  readonly #endings = new Int32Array(ENDINGS)
   #foreignList: readonly KernelRoute[] | null = null
   /** Per family and prefix length: masked address → foreign routes of the tables that forward, best first. */
   readonly #match: [Map<number, Map<AddressKey, KernelRoute[]>>, Map<number, Map<AddressKey, KernelRoute[]>>] = [
@@ -55,6 +57,7 @@ export class ActualTable {
     this.#foreign.set(key, { route, dump: this.#dump })
     this.#foreignList = null
     this.#foreignByPrefix.set(route.prefix, [...(this.#foreignByPrefix.get(route.prefix) ?? []), route])
+    if (route.table === this.#table) this.#endings[ending(route.prefix)]!++
     this.#index(route)
     return true
   }
@@ -71,11 +74,13 @@ export class ActualTable {
   }
 
   foreign(prefix: string, metric: number): KernelRoute | undefined {
+    if (this.#endings[ending(prefix)] === 0) return undefined
     return this.#foreignByPrefix.get(prefix)?.find((one) => one.metric === metric && one.table === this.#table)
   }
 
   /** The foreign route in our table that goes before one of that metric. */
   foreignBefore(prefix: string, metric: number): KernelRoute | undefined {
+    if (this.#endings[ending(prefix)] === 0) return undefined
     return this.#foreignByPrefix.get(prefix)?.find((one) => one.metric < metric && one.table === this.#table)
   }
 
@@ -108,6 +113,7 @@ export class ActualTable {
     const rest = this.#foreignByPrefix.get(route.prefix)!.filter((one) => one !== route)
     if (rest.length === 0) this.#foreignByPrefix.delete(route.prefix)
     else this.#foreignByPrefix.set(route.prefix, rest)
+    if (route.table === this.#table) this.#endings[ending(route.prefix)]!--
     this.#unindex(route)
     return true
   }
@@ -163,6 +169,13 @@ function addressKey(address: Uint8Array): AddressKey {
   if (address.length !== 4) return address.join('.')
   return (address[0]! << 24) | (address[1]! << 16) | (address[2]! << 8) | address[3]!
 }
+/** Length of the text and its last digit. */
+function ending(prefix: string): number {
+  const { length } = prefix
+  return (((length & 31) << 4) | (prefix.charCodeAt(length - 1) & 15)) & (ENDINGS - 1)
+}
+
+const ENDINGS = 512
 
 function isMatched(route: KernelRoute): boolean {
   return route.kind !== 'broadcast' && route.kind !== 'other'

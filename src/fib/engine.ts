@@ -677,7 +677,11 @@ export class FibEngine implements Fib {
   }
 
   #markAll(): void {
-    for (const cell of this.#cells.values()) this.#mark(cell, ++this.#sets)
+    for (const cell of this.#cells.values()) {
+      // What failed before may go now.
+      cell.tries = 0
+      this.#mark(cell, ++this.#sets)
+    }
   }
 
   #installed(cell: Cell, { prefix, metric }: PlannedRoute): void {

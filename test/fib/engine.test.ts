@@ -129,7 +129,16 @@ t.test('property: whatever gets lost or is changed by hand, the table ends as wa
       if (states.some((state) => state !== 'installed')) throw new Error(states.join())
       if (ours(driver.memory).length > 0) throw new Error('left after flush')
     }),
-    { numRuns: 25 },
+    {
+      numRuns: 25,
+      // Given up after three rounds: another configuration tries again.
+      examples: [
+        [
+          [{ prefix: '10.0.0.0/26', want: 'one', settle: true, byHand: 'put ours' }],
+          ['none', 'lost-before', 'lost-before'],
+        ],
+      ],
+    },
   )
   t.pass('holds')
 })
