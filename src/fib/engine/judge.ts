@@ -1,0 +1,150 @@
+/**
+ * Says what is to be done for a prefix, and what state it is in; tells of conflicts, failures and repairs, each once.
+ */
+import type { FibOperation } from '../driver.js'
+import type { FarNode } from '../encap/types.js'
+import { leftToFelix } from '../ownership.js'
+import { type PrefixPlan, planRoutes } from '../plan.js'
+import { protocolName } from '../protocols.js'
+import { formatHops, isLocalAddress, planRoute } from '../resolve.js'
+import type { FibRouteState, KernelRoute, PlannedRoute } from '../types.js'
+import { type Cell, isInPlace, isLeft } from './cell.js'
+import type { EngineState } from './state.js'
+
+export class Judge {
+  readonly #state: EngineState
+  /** Not told yet. */
+  #repaired = 0
+  #toldRepairMs = Number.NEGATIVE_INFINITY
+
+  constructor(state: EngineState) {
+    this.#state = state
+  }
+
+  /** What is to be done for a prefix, and its state as far as it is known without doing it. */
+  judge(cell: Cell): readonly FibOperation[] {
+    const { desired } = cell
+    const { rules, flushed, ways } = this.#state
+    const { tunnel } = this.#state.options
+    if (desired === null || flushed) tunnel?.want(cell.prefix, NO_FAR_NODES)
+    if (desired === null) return this.#plan(cell, null).operations
+    if (flushed) {
+      cell.planned = null
+      this.change(cell, 'pending', FLUSHED)
+      return this.#plan(cell, null).operations
+    }
+    const left = leftToFelix(desired, rules)
+    if (left !== '') {
+      cell.planned = null
+      tunnel?.want(cell.prefix, NO_FAR_NODES)
+      this.change(cell, 'left', left)
+      return this.#plan(cell, null).operations
+    }
+    const route = this.#withSource(planRoute(desired, rules, ways.resolve))
+    tunnel?.want(cell.prefix, typeof route === 'string' ? NO_FAR_NODES : (route.far ?? NO_FAR_NODES))
+    if (typeof route === 'string') {
+      cell.planned = null
+      // The route that its next hop is reached by may come in a moment.
+      if (cell.inherited) {
+        this.change(cell, 'unresolved', `${route}; what was found at the start stays until the sweep`)
+        return []
+      }
+      this.change(cell, 'unresolved', route)
+      return this.#plan(cell, null).operations
+    }
+    cell.planned = route
+    const { operations, conflict } = this.#plan(cell, route)
+    // What was lost may have been done all the same.
+    if (cell.tries >= MAX_TRIES && conflict === null && operations.length > 0) {
+      this.change(cell, 'failed', cell.reason)
+      return []
+    }
+    if (conflict !== null) {
+      cell.tries = 0
+      this.change(cell, 'conflict', describeForeign(conflict))
+    } else if (operations.length === 0 || isLeft(cell, route, operations)) this.installed(cell, route)
+    else this.change(cell, 'pending', '')
+    return operations
+  }
+
+  /** A route of ours that nobody wants: kept for who may want it, until the sweep. */
+  judgeUnwanted(cell: Cell): void {
+    const { cells, swept, flushed } = this.#state
+    if (cell.ours.length === 0) cells.dropIfEmpty(cell)
+    else if (swept || flushed) cells.mark(cell, 0)
+    else cells.adopt(cell, true)
+  }
+
+  /** Somebody changed a route of ours: marks it where there is something to do. */
+  judgeTouched(cell: Cell): void {
+    const { cells, flushed, actual } = this.#state
+    if (flushed) cells.mark(cell, 0)
+    else if (cell.desired === null) this.judgeUnwanted(cell)
+    else if (cell.state === 'installed' && cell.planned !== null) {
+      if (!isInPlace(cell, actual)) {
+        this.tellRepair(cell.prefix, 1)
+        cells.mark(cell, 0)
+      } else this.markIfUnequal(cell, 0)
+    }
+  }
+
+  markIfUnequal(cell: Cell, mark: number): void {
+    if (cell.planned === null) return
+    if (this.#plan(cell, cell.planned).operations.length > 0) this.#state.cells.mark(cell, mark)
+  }
+
+  installed(cell: Cell, { prefix, metric }: PlannedRoute): void {
+    cell.inherited = false
+    const before = this.#state.actual.foreignBefore(prefix, metric)
+    this.change(cell, 'installed', before === undefined ? '' : `${describeForeign(before)}; it takes the traffic`)
+  }
+
+  change(cell: Cell, state: FibRouteState, reason: string): void {
+    cell.state = state
+    cell.reason = reason
+    if (state === 'installed' && reason === '') cell.told = ''
+    // One that is installed and has a reason stands in the shadow of a foreign one.
+    const isConflict = state === 'conflict' || (state === 'installed' && reason !== '')
+    if (!isConflict && state !== 'failed') return
+    // Once per trouble, however often it is tried again.
+    if (cell.told === reason) return
+    cell.told = reason
+    this.#state.options.log({
+      event: isConflict ? 'fib-conflict' : 'fib-failed',
+      fields: { prefix: cell.prefix, reason },
+    })
+  }
+
+  /** Somebody who does it again and again is told of now and then. */
+  tellRepair(sample: string, count: number): void {
+    this.#repaired += count
+    const nowMs = performance.now()
+    if (nowMs - this.#toldRepairMs < REPAIR_LOG_MS) return
+    this.#toldRepairMs = nowMs
+    const others = this.#repaired > 1 ? ` and ${this.#repaired - 1} more` : ''
+    this.#repaired = 0
+    const text = `kernel routes were changed by somebody else: ${sample}${others}; putting them back`
+    this.#state.options.log({ event: 'notice', fields: { text } })
+  }
+
+  #plan(cell: Cell, wanted: PlannedRoute | null): PrefixPlan {
+    return planRoutes(cell.ours, wanted, this.#state.actual)
+  }
+
+  /** The kernel would refuse a source address that this node does not have. */
+  #withSource(route: PlannedRoute | string): PlannedRoute | string {
+    if (typeof route === 'string' || route.source === undefined || this.#state.options.name === 'memory') return route
+    return isLocalAddress(route.source, this.#state.actual)
+      ? route
+      : `source address ${route.source} is not an address of this node: add it, or change fib.sourceAddress`
+  }
+}
+
+function describeForeign(route: KernelRoute): string {
+  return `a route of another owner is there (protocol ${protocolName(route.protocol)}, metric ${route.metric}): ${formatHops(route)}`
+}
+
+const MAX_TRIES = 3
+const REPAIR_LOG_MS = 10_000
+const FLUSHED = "flushed by command; 'nodebgp fib restore' writes it again"
+const NO_FAR_NODES: readonly FarNode[] = Object.freeze([])

@@ -1,0 +1,83 @@
+/**
+ * Reads the kernel's tables: our routes and those taken over into the cells, all others into their picture.
+ */
+import type { DumpScope } from '../driver.js'
+import { isTaken, NO_ROUTES } from '../plan.js'
+import type { KernelRoute } from '../types.js'
+import type { EngineState } from './state.js'
+import { nextTurn } from './turns.js'
+
+export class Reader {
+  readonly #state: EngineState
+  #dumping = false
+  #dumps = 0
+  /** Of the last dump of all tables. */
+  #allEndMs = 0
+  #allTookMs = 0
+
+  constructor(state: EngineState) {
+    this.#state = state
+  }
+
+  /** A dump is under way: what is told meanwhile comes after it. */
+  get dumping(): boolean {
+    return this.#dumping
+  }
+
+  /** With hundreds of thousands of foreign routes a comparison takes seconds: it may cost a hundredth of the time, and ours alone are cheap. */
+  get isAllDue(): boolean {
+    return performance.now() - this.#allEndMs >= this.#allTookMs * COMPARE_SHARE
+  }
+
+  readOurs(): Promise<void> {
+    return this.#read('ours', null)
+  }
+
+  /** True where the picture of the others changed. */
+  async readAll(): Promise<boolean> {
+    const { actual } = this.#state
+    const startMs = performance.now()
+    let came = 0
+    actual.beginDump()
+    await this.#read('all', (route) => {
+      if (actual.add(route)) came++
+    })
+    const gone = await actual.endDump(nextTurn)
+    this.#allEndMs = performance.now()
+    this.#allTookMs = this.#allEndMs - startMs
+    return came + gone > 0
+  }
+
+  /** `foreign` null: those of others are passed over. */
+  async #read(scope: DumpScope, foreign: ((route: KernelRoute) => void) | null): Promise<void> {
+    const state = this.#state
+    const { table, protocol, driver } = state.options
+    const dump = ++this.#dumps
+    this.#dumping = true
+    try {
+      await driver.dump((route) => {
+        const taken = state.isTaken(route)
+        if (route.protocol !== protocol && !taken) foreign?.(route)
+        // Routes of ours in another table (an earlier configuration) are nobody's next hop and not ours to clean up.
+        else if (route.table === table && !(taken && foreign === null)) {
+          const cell = state.cells.obtain(route.prefix)
+          const found = taken ? { ...route, takenOver: true as const } : route
+          if (cell.dump !== dump) cell.found = [found]
+          else cell.found = [...cell.found, found]
+          cell.dump = dump
+        }
+      }, scope)
+    } finally {
+      this.#dumping = false
+    }
+    for (const cell of state.cells.values()) {
+      // A dump of ours does not show them.
+      const taken = foreign === null && state.takes ? cell.ours.filter(isTaken) : NO_ROUTES
+      cell.ours = cell.dump === dump ? cell.found : NO_ROUTES
+      if (taken.length > 0) cell.ours = [...cell.ours, ...taken]
+      cell.found = NO_ROUTES
+    }
+  }
+}
+
+const COMPARE_SHARE = 100
