@@ -1,5 +1,6 @@
 # Guest script of ipip-uml.test.ts: two nodes on one link with a pod behind each. Our FIB alone writes the routes between them, then two whole
-# daemons do, from what they tell each other. Needs FIB_NODE (the compiled uml-node.js), MAIN (our command) and NODE (the program node).
+# daemons do, from what they tell each other, and at last FRR takes the place of one of them. Needs FIB_NODE (the compiled uml-node.js), MAIN (our
+# command), NODE (the program node) and FRR (the folder of zebra and bgpd; empty: without that part).
 # Leaves what it saw in $OUT; the test judges it.
 set -u
 for name in n1 n2 p1 p2; do
@@ -152,6 +153,54 @@ wait "${daemons[2]}"
 echo $? >"$OUT/d-exit"
 until_change n1 'Deleted 10.244.2.0/26'
 ip -n n1 route show proto 179 >"$OUT/d-routes-alone"
+
+if [ -n "$FRR" ]; then
+  echo "--- zebra and bgpd of FRR in the place of the second daemon, with an IPIP device of their own"
+  ip -n n2 route flush proto 179
+  ip -n n2 link set tunl0 down
+  ip -n n2 link add ipip0 type ipip local 192.168.0.2 remote 192.168.0.1
+  ip -n n2 link set ipip0 up mtu 1480
+  ip -n n2 addr add 10.244.2.1/32 dev ipip0
+  ip -n n2 route add 10.244.1.1/32 dev ipip0
+  # Both give up root for the user frr.
+  mkdir -m 777 /run/frr-n2
+  cat >/run/frr-n2/bgpd.conf <<EOF
+frr defaults datacenter
+route-map TUNNEL permit 10
+ set ip next-hop 10.244.1.1
+exit
+router bgp 64512
+ bgp router-id 192.168.0.2
+ no bgp network import-check
+ neighbor 192.168.0.1 remote-as 64512
+ neighbor 192.168.0.1 passive
+ address-family ipv4 unicast
+  network 10.244.2.0/26
+  neighbor 192.168.0.1 route-map TUNNEL in
+ exit-address-family
+EOF
+  chmod 644 /run/frr-n2/bgpd.conf
+  frr="--vty_socket /run/frr-n2 -z /run/frr-n2/z.api -P 0"
+  ip netns exec n2 "$FRR/zebra" -f /dev/null -i /run/frr-n2/zebra.pid $frr >"$OUT/frr.log" 2>&1 &
+  frr_pids=$!
+  for i in $(seq 60); do
+    [ -S /run/frr-n2/z.api ] && break
+    sleep 0.5
+  done
+  ip netns exec n2 "$FRR/bgpd" -f /run/frr-n2/bgpd.conf -i /run/frr-n2/bgpd.pid -l 192.168.0.2 $frr >>"$OUT/frr.log" 2>&1 &
+  frr_pids="$frr_pids $!"
+  until_change n1 '10.244.2.0/26 via 192.168.0.2 dev tunl0'
+  until_change n2 'dev ipip0 proto bgp'
+  for i in 1 2; do ip -n n$i route >"$OUT/f-routes-n$i"; done
+  ip netns exec n2 timeout 20 tcpdump -i eth0 -n -c 4 ip proto 4 >"$OUT/f-packets" 2>&1 &
+  dump=$!
+  while [[ $(<"$OUT/f-packets") != *listening* ]] && kill -0 $dump 2>/dev/null; do sleep 0.5; done
+  ip netns exec p1 ping -c 3 -i 0.2 -W 2 10.244.2.2 >"$OUT/f-ping-n1"
+  ip netns exec p2 ping -c 3 -i 0.2 -W 2 10.244.1.2 >"$OUT/f-ping-n2"
+  wait $dump
+  ip -n n2 -j -s link show ipip0 >"$OUT/f-device"
+  kill $frr_pids
+fi
 kill "${daemons[1]}" $monitors
 wait
 exit 0

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import type { PathView } from '../../src/api/types.js'
 import { MAIN } from '../support/nodebgp.js'
-import { requireOrSkip } from '../support/require.js'
+import { requireOrSkip, whatIsMissing } from '../support/require.js'
 import { runInUml, UML_REQUIREMENT } from '../support/uml.js'
 
 interface DeviceJson {
@@ -13,6 +13,9 @@ interface DeviceJson {
   readonly stats64: { readonly rx: { readonly packets: number }; readonly tx: { readonly packets: number } }
 }
 
+const FRR_FOLDER = '/usr/lib/frr'
+const FRR = { commands: [`${FRR_FOLDER}/zebra`, `${FRR_FOLDER}/bgpd`], packages: ['frr'] }
+
 // The guest takes 20 to 60 s, by how busy the machine is.
 t.setTimeout(280_000)
 
@@ -21,7 +24,8 @@ t.test('IPIP in user-mode Linux', { timeout: 270_000 }, async (t) => {
   const packages = [...UML_REQUIREMENT.packages, 'iputils-ping', 'tcpdump']
   if (!requireOrSkip(t, { commands, packages })) return
   const FIB_NODE = new URL('./uml-node.js', import.meta.url).pathname
-  const run = await runInUml(t, 'test/fib/ipip-uml.sh', { FIB_NODE, MAIN, NODE: process.execPath })
+  const variables = { FIB_NODE, MAIN, NODE: process.execPath, FRR: whatIsMissing(FRR) === '' ? FRR_FOLDER : '' }
+  const run = await runInUml(t, 'test/fib/ipip-uml.sh', variables)
   t.equal(run.status, 0, 'the guest ran to its end')
   if (run.status !== 0) t.comment(run.console)
   const device = (name: string): DeviceJson => (JSON.parse(run.file(name) || '[{}]') as DeviceJson[])[0]!
@@ -97,5 +101,18 @@ t.test('IPIP in user-mode Linux', { timeout: 270_000 }, async (t) => {
     t.match(run.file('d-changes-n1'), /^Deleted 10\.244\.2\.0\/26 via 192\.168\.0\.2 dev tunl0/m)
     t.notMatch(run.file('d-routes-alone'), /10\.244\.2\.0/)
     t.match(run.file('d-routes-alone'), /^blackhole 10\.244\.1\.0\/26/m)
+  })
+
+  t.test('zebra and bgpd of FRR at the far end: pings both ways, in protocol 4', async (t) => {
+    if (!requireOrSkip(t, FRR)) return
+    t.match(run.file('f-routes-n1'), /^10\.244\.2\.0\/26 via 192\.168\.0\.2 dev tunl0 proto 179 onlink/m)
+    t.match(run.file('f-routes-n2'), /^10\.244\.1\.0\/26 .*via 10\.244\.1\.1 dev ipip0 proto bgp/m)
+    for (const from of ['n1', 'n2']) t.match(run.file(`f-ping-${from}`), /3 packets transmitted, 3 received/, from)
+    t.equal(device('f-device').stats64.rx.packets, 6, 'requests and answers came out of the tunnel of FRR')
+    t.equal(device('f-device').stats64.tx.packets, 6, 'and went into it')
+    const packets = run.file('f-packets')
+    t.match(packets, /IP 192\.168\.0\.1 > 192\.168\.0\.2: IP 10\.244\.1\.2 > 10\.244\.2\.2: ICMP echo request/)
+    t.match(packets, /IP 192\.168\.0\.2 > 192\.168\.0\.1: IP 10\.244\.2\.2 > 10\.244\.1\.2: ICMP echo reply/)
+    if (!t.passing()) t.comment(run.file('frr.log') + run.file('d1.log') + packets)
   })
 })
