@@ -35,14 +35,15 @@ export function attributesOf(plan: Plan, member: Member, set: number): PathAttri
   }
 }
 
-/** All that the member announces, with End-of-RIB. */
-export function announcements(plan: Plan, member: Member, as4: boolean): Uint8Array[] {
+/** All that the member announces, with End-of-RIB; in steps, since a whole table takes seconds. */
+export function* announcements(plan: Plan, member: Member, as4: boolean): Generator<void, Uint8Array[]> {
   const packer = new Packer(plan.space)
   for (let from = member.from; from < member.to; ) {
     const set = plan.setOf(from)
     let to = from + 1
     while (to < member.to && plan.setOf(to) === set) to++
     packer.announce(attributesOf(plan, member, set), as4, from, to)
+    if ((set & STEP_MASK) === STEP_MASK) yield
     from = to
   }
   packer.endOfRib()
@@ -263,5 +264,7 @@ function indexOfWord(bytes: Uint8Array, word: number): number {
 
 /** Stands where the version goes; no other octets of a message look like it. */
 const CHURN_MARK = 0xbadc_0ffe
+/** Sets encoded in one step, less one. */
+const STEP_MASK = 255
 const SMALL_CHUNK = 2 * MAX_MESSAGE_OCTETS
 const CHUNK = 256 * 1024

@@ -103,8 +103,8 @@ export class Judge {
     }
   }
 
-  /** Compares every row bit for bit with what it should hold, and keeps examples. Returns how many prefixes differ. */
-  verify(wanted: 'all' | 'none'): number {
+  /** Compares every row bit for bit with what it should hold, a row in each step, and keeps examples. Returns how many prefixes differ. */
+  *verify(wanted: 'all' | 'none'): Generator<void, number> {
     let differences = 0
     for (const member of this.#plan.members) {
       differences += this.ledger.compare(member.index, wanted === 'all', member.from, member.to, (id) => {
@@ -115,6 +115,7 @@ export class Judge {
             : `${member.address} still has ${formatId(this.#space, id)}, withdrawn by ${owner.address}`,
         )
       })
+      yield
     }
     return differences
   }

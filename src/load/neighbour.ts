@@ -14,6 +14,7 @@ import { describeNotification } from '../bgp/reason.js'
 import { Framer } from '../bgp/wire/framer.js'
 import type { Family } from '../net/family.js'
 import type { Member } from './plan.js'
+import { ReadTurns } from './turns.js'
 
 export interface NeighbourSettings {
   readonly host: string
@@ -167,7 +168,7 @@ export class Neighbour {
       this.#refuse(error)
     }
     this.#events.chunkDone(this, nowMs)
-    return true
+    return octets < READ_BUFFER.length || READ_TURNS.goesOn(socket, nowMs)
   }
 
   readonly #onMessage = (buffer: Uint8Array, start: number, end: number, type: number): void => {
@@ -295,5 +296,6 @@ function unreachable(text: string): Ending {
 }
 
 const READ_BUFFER = Buffer.alloc(256 * 1024)
+const READ_TURNS = new ReadTurns()
 const OPENING_LIMIT_MS = 10_000
 const CLOSE_LIMIT_MS = 2000

@@ -7,11 +7,13 @@ import { familyRow } from '../net/family.js'
 import { announcements, churnAnnouncement, withdrawals } from './announce.js'
 import { ChurnLog } from './churn-log.js'
 import type { Judge } from './judge.js'
+import type { Neighbour } from './neighbour.js'
 import { percentile } from './percentile.js'
 import { churnRounds, churnSlots, type Plan } from './plan.js'
 import type { Progress } from './progress.js'
 import { coresSince, knowsAs4, pause, Stage } from './stage.js'
 import type { LoopProbe } from './target-loop.js'
+import { inTurns } from './turns.js'
 import type { ChurnResult, LoadResult, PhaseResult, RestartResult, TargetLoop } from './types.js'
 
 /** No session can be had at all: the target is not there, or we cannot reach it. */
@@ -146,17 +148,25 @@ class Run {
 
   async #announce(): Promise<boolean> {
     const { members, announcers, space } = this.#plan
-    const messages = this.#stage.announcers.map((one) => announcements(this.#plan, one.member, knowsAs4(one)))
+    const messages = await this.#encoded()
     this.#stage.goals((member) => space.count - (member.to - member.from))
     const label = `${space.count} routes of ${announcers} to ${members.length}`
     const result = await this.#stage.phase(label, () => {
-      for (const [at, one] of this.#stage.announcers.entries()) one.write(messages[at]!)
+      for (const [one, octets] of messages) one.write(octets)
     })
-    this.#missing = this.#judge.verify('all')
+    this.#missing = await inTurns(this.#judge.verify('all'))
     this.#convergence = { ...result, ok: result.ok && this.#missing === 0 }
     this.#stage.progress.end(this.#phaseText(this.#convergence, `${this.#missing} routes missing`))
     if (this.#judge.tallies.announced === 0) this.#hints.push(NOTHING_PASSED_ON)
     return this.#convergence.ok
+  }
+
+  /** What each announces. */
+  async #encoded(): Promise<Map<Neighbour, Uint8Array[]>> {
+    const messages = new Map<Neighbour, Uint8Array[]>()
+    for (const one of this.#stage.announcers)
+      messages.set(one, await inTurns(announcements(this.#plan, one.member, knowsAs4(one))))
+    return messages
   }
 
   async #withdraw(): Promise<void> {
@@ -165,7 +175,7 @@ class Run {
     const result = await this.#stage.phase(`${this.#plan.space.count} routes withdrawn`, () => {
       for (const [at, one] of this.#stage.announcers.entries()) one.write(messages[at]!)
     })
-    this.#leftOver = this.#judge.verify('none')
+    this.#leftOver = await inTurns(this.#judge.verify('none'))
     this.#withdrawal = { ...result, ok: result.ok && this.#leftOver === 0 }
     this.#stage.progress.end(this.#phaseText(this.#withdrawal, `${this.#leftOver} routes still there`))
   }
@@ -200,7 +210,7 @@ class Run {
     const loaderCores = coresSince(cpu, startMs)
     await this.#stage.settle()
     this.#judge.churn = null
-    this.#missing = this.#judge.verify('all')
+    this.#missing = await inTurns(this.#judge.verify('all'))
     const sorted = log.sortedLatencies()
     const result: ChurnResult = {
       ok: log.unfinished === 0 && this.#missing === 0,
@@ -231,9 +241,7 @@ class Run {
   async #awaitRestart(): Promise<boolean> {
     const { sessions } = this.#stage
     const { space } = this.#plan
-    const messages = new Map(
-      this.#stage.announcers.map((one) => [one, announcements(this.#plan, one.member, knowsAs4(one))] as const),
-    )
+    const messages = await this.#encoded()
     let lostMs = 0
     let backMs = 0
     let doneMs = 0
@@ -258,7 +266,7 @@ class Run {
     sessions.reopens = false
     this.#stage.onEstablished = () => {}
     this.#stage.onLost = () => {}
-    this.#missing = this.#judge.verify('all')
+    this.#missing = await inTurns(this.#judge.verify('all'))
     const ok = doneMs > 0 && this.#missing === 0
     this.#restart = {
       ok,
