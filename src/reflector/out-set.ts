@@ -6,12 +6,13 @@
  */
 
 import { ByteArena } from '../rib/byte-arena.js'
-import { ChainIndex, grown, hashOctets } from '../rib/chain-index.js'
+import { grown, hashOctets } from '../rib/chain-index.js'
+import { HashIndex } from '../rib/hash-index.js'
 
 export const NO_NEXT_HOP: Uint8Array = new Uint8Array(0)
 
 export class OutSetTable {
-  readonly #index = new ChainIndex()
+  readonly #index = new HashIndex()
   readonly #arena = new ByteArena()
   /** Prefixes announced with it, and memos that hold it. */
   #refs = new Int32Array(INITIAL)
@@ -49,8 +50,8 @@ export class OutSetTable {
   /** The out set of these octets; retained once for the caller. */
   intern(octets: Uint8Array, length: number, nextHop: Uint8Array): number {
     const hash = hashOctets(nextHop, 0, nextHop.length, hashOctets(octets, 0, length, this.#seed))
-    for (let id = this.#index.first(hash); id !== 0; id = this.#index.next(id)) {
-      if (this.#index.hashOf(id) !== hash) continue
+    for (let at = this.#index.first(hash); at !== -1; at = this.#index.next(at, hash)) {
+      const id = this.#index.idAt(at)
       if (this.#length[id] === length && this.#equals(id, octets, nextHop)) {
         this.#refs[id]!++
         return id

@@ -13,7 +13,8 @@ import { wordAt } from '../net/address.js'
 import { communityBits, scanAttributes } from './attribute-scan.js'
 import { AttributeSet, DecodeBits, packSizes, type SetHolder, setUnits } from './attribute-set.js'
 import { ByteArena } from './byte-arena.js'
-import { ChainIndex, hashOctets } from './chain-index.js'
+import { hashOctets } from './chain-index.js'
+import { HashIndex } from './hash-index.js'
 import { forwardingAddress, isMartianNextHop, type NextHopTable, wireOctets, zoned } from './next-hop.js'
 
 /** Who we are, for the loop checks (RFC 4271 §9, RFC 4456 §8). */
@@ -26,7 +27,7 @@ export interface StoreIdentity {
 }
 
 export class AttributeStore {
-  readonly #index = new ChainIndex()
+  readonly #index = new HashIndex()
   readonly #arena = new ByteArena()
   readonly #sets: (AttributeSet | undefined)[] = [undefined]
   readonly #freeIds: number[] = []
@@ -81,9 +82,8 @@ export class AttributeStore {
     let hash = hashOctets(octets, start, end, this.#seed ^ decodeClass)
     if (nextHop !== null) hash = hashOctets(nextHop, 0, nextHop.length, hash)
     const length = end - start
-    for (let id = this.#index.first(hash); id !== 0; id = this.#index.next(id)) {
-      if (this.#index.hashOf(id) !== hash) continue
-      const set = this.#sets[id]!
+    for (let at = this.#index.first(hash); at !== -1; at = this.#index.next(at, hash)) {
+      const set = this.#sets[this.#index.idAt(at)]!
       if (
         set.decodeClass === decodeClass &&
         set.attributeOctets === length &&

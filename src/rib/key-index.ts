@@ -1,15 +1,15 @@
 /**
- * A hash index for prefixes with the key beside the id: many small tables of open addressing, one for each of 2^14 buckets.
+ * A hash index for prefixes with the key beside the id: many small tables of open addressing, one for each of 2^16 buckets.
  *
  * A slot is two words: a tag (the IPv4 address itself, or the hash of an IPv6 one) and the id with the prefix length in its low octet; 0 is an empty slot,
  * REMOVED one whose entry went while others lay behind it.
- * The upper bits of a hash choose the bucket, the lower ones the slot. Whoever gives neighbouring prefixes the same upper bits has them in one
- * small table, which is in the cache while a sorted table of routes comes in. One large table with incremental doubling, which this replaces, cost one or two cache
- * misses a prefix (bench/README.md, 'What was tried').
+ * The upper half of a hash chooses the bucket, or with `byTag` that of the tag: an IPv4 address's first 16 bits. Then neighbours lie in one small table, which is in
+ * the cache while a sorted table of routes comes in, and has its final size before the next one is begun; prefixes of /16 to /32 fill a bucket with 131,071 entries at
+ * most. One large table with incremental doubling cost one or two cache misses a prefix (bench/README.md, 'What was tried').
  *
  * A table that is full goes into one of twice the size; the old place is kept for another bucket. No growth moves more than one bucket, except that the
  * memory of all is copied when it doubles.
- * Ids: 1..2^24-1. Cost: 8 octets a slot at a load of 37 to 75 %, and 128 KiB.
+ * Ids: 1..2^24-1. Cost: 8 octets a slot at a load of 37 to 75 %, and 512 KiB.
  */
 import { grown } from './chain-index.js'
 
@@ -26,14 +26,20 @@ export class KeyIndex {
   #count = 0
   readonly #hashOf: (id: number, tag: number, length: number) => number
   readonly #equals: ((id: number) => boolean) | null
+  readonly #byTag: boolean
 
   /**
    * `hashOf`: the hash of an entry, from its id, tag and length. `equals`: whether the entry with this id is the one looked for, asked when tag and length agree;
    * null where they are the whole key.
    */
-  constructor(hashOf: (id: number, tag: number, length: number) => number, equals: ((id: number) => boolean) | null) {
+  constructor(
+    hashOf: (id: number, tag: number, length: number) => number,
+    equals: ((id: number) => boolean) | null,
+    byTag = false,
+  ) {
     this.#hashOf = hashOf
     this.#equals = equals
+    this.#byTag = byTag
   }
 
   get size(): number {
@@ -51,22 +57,47 @@ export class KeyIndex {
     return at === -1 ? 0 : this.#slots[at + 1]! >>> LENGTH_BITS
   }
 
-  /** Adds an entry that is not there. */
-  add(id: number, hash: number, tag: number, length: number): void {
-    const bucket = hash >>> BUCKET_SHIFT
-    const table = this.#tables[bucket]!
-    if (table === 0 || (this.#counts[bucket]! + 1) * 4 > 3 << (table & LOG_MASK)) this.#renew(bucket)
-    if (this.#place(this.#tables[bucket]!, hash, tag, (id << LENGTH_BITS) | length)) this.#counts[bucket]!++
+  /** Id of the entry; where there is none, it is added under `id`. */
+  findOrAdd(id: number, hash: number, tag: number, length: number): number {
+    const bucket = this.#bucketOf(hash, tag)
+    let table = this.#tables[bucket]!
+    let at = -1
+    if (table !== 0) {
+      const slots = this.#slots
+      const base = baseOf(table)
+      const mask = maskOf(table)
+      for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+        const packed = slots[base + slot * 2 + 1]!
+        if (packed === 0 || packed === REMOVED) {
+          if (at === -1) at = base + slot * 2
+          if (packed === 0) break
+        } else if (slots[base + slot * 2] === tag && (packed & LENGTH_MASK) === length) {
+          const found = packed >>> LENGTH_BITS
+          if (this.#equals === null || this.#equals(found)) return found
+        }
+      }
+    }
+    const packed = (id << LENGTH_BITS) | length
     this.#count++
+    if (table === 0 || (this.#counts[bucket]! + 1) * 4 > 3 << (table & LOG_MASK)) {
+      this.#renew(bucket)
+      table = this.#tables[bucket]!
+      this.#place(table, hash, tag, packed)
+      this.#counts[bucket]!++
+      return id
+    }
+    if (this.#slots[at + 1] === 0) this.#counts[bucket]!++
+    this.#slots[at] = tag
+    this.#slots[at + 1] = packed
+    return id
   }
 
   /**
-   * Removes an entry that is there. Moving back what lies behind it, as is usual, looks at the whole run: with neighbouring prefixes in neighbouring slots
-   * it took 1.6 µs to remove one of 100,000 Pod blocks.
+   * Removes an entry that is there. Moving back what lies behind it, as is usual, looks at the whole run, and at the hash of all its entries.
    */
   delete(hash: number, tag: number, length: number): void {
     const slots = this.#slots
-    const bucket = hash >>> BUCKET_SHIFT
+    const bucket = this.#bucketOf(hash, tag)
     const table = this.#tables[bucket]!
     const base = baseOf(table)
     const mask = maskOf(table)
@@ -87,9 +118,13 @@ export class KeyIndex {
     this.#counts[bucket]! -= emptied
   }
 
+  #bucketOf(hash: number, tag: number): number {
+    return (this.#byTag ? tag : hash) >>> BUCKET_SHIFT
+  }
+
   /** Where the entry lies, -1 when it is not there. */
   #probe(hash: number, tag: number, length: number): number {
-    const table = this.#tables[hash >>> BUCKET_SHIFT]!
+    const table = this.#tables[this.#bucketOf(hash, tag)]!
     if (table === 0) return -1
     const slots = this.#slots
     const base = baseOf(table)
@@ -103,20 +138,15 @@ export class KeyIndex {
     }
   }
 
-  /** True where the slot was an empty one. */
-  #place(table: number, hash: number, tag: number, packed: number): boolean {
+  /** Into a table without removed entries. */
+  #place(table: number, hash: number, tag: number, packed: number): void {
     const slots = this.#slots
     const base = baseOf(table)
     const mask = maskOf(table)
     let slot = hash & mask
-    let found = slots[base + slot * 2 + 1]!
-    while (found !== 0 && found !== REMOVED) {
-      slot = (slot + 1) & mask
-      found = slots[base + slot * 2 + 1]!
-    }
+    while (slots[base + slot * 2 + 1] !== 0) slot = (slot + 1) & mask
     slots[base + slot * 2] = tag
     slots[base + slot * 2 + 1] = packed
-    return found === 0
   }
 
   /** Moves a bucket into another table: of twice the size, where its entries fill a good part of this one. */
@@ -173,8 +203,8 @@ function maskOf(table: number): number {
   return (1 << (table & LOG_MASK)) - 1
 }
 
-/** Upper bits of the hash. */
-const BUCKET_SHIFT = 18
+/** Upper bits of hash or tag. */
+const BUCKET_SHIFT = 16
 const BUCKETS = 1 << (32 - BUCKET_SHIFT)
 const LENGTH_BITS = 8
 const LENGTH_MASK = 0xff

@@ -37,7 +37,7 @@ export class PrefixTable {
           (_, tag) => tag,
           (id) => this.#isWanted(id),
         )
-      : new KeyIndex((_, tag, length) => this.#hash(tag, 0, 0, 0, length), null)
+      : new KeyIndex((_, tag, length) => this.#hash(tag, 0, 0, 0, length), null, true)
     if (this.#wide) {
       this.#w1 = new Int32Array(INITIAL)
       this.#w2 = new Int32Array(INITIAL)
@@ -76,10 +76,17 @@ export class PrefixTable {
   intern(w0: number, w1: number, w2: number, w3: number, length: number): number {
     const hash = this.#hash(w0, w1, w2, w3, length)
     const tag = this.#tag(hash, w0, w1, w2, w3)
-    let id = this.#index.find(hash, tag, length)
-    if (id !== 0) return id
-    id = this.#freeIds.pop() ?? this.#end
-    if (id === this.#end) this.#take()
+    const free = this.#freeIds.length
+    const id = free === 0 ? this.#end : this.#freeIds[free - 1]!
+    if (id === MAX_PREFIXES) {
+      const known = this.#index.find(hash, tag, length)
+      if (known === 0) throw tooManyPrefixes()
+      return known
+    }
+    const found = this.#index.findOrAdd(id, hash, tag, length)
+    if (found !== id) return found
+    if (free === 0) this.#end++
+    else this.#freeIds.pop()
     if (id >= this.#w0.length) this.#grow()
     this.#w0[id] = w0
     if (this.#wide) {
@@ -89,7 +96,6 @@ export class PrefixTable {
     }
     this.#length[id] = length
     this.#uses[id] = 0
-    this.#index.add(id, hash, tag, length)
     return id
   }
 
@@ -142,16 +148,11 @@ export class PrefixTable {
     return 1 + ((this.#length[id]! + 7) >>> 3)
   }
 
-  /**
-   * Seeded. The upper 24 bits are the same for 256 neighbouring IPv4 prefixes of one length: they have one bucket of the index, which is in the cache when they come one
-   * after the other, as tables and Pod blocks do.
-   */
+  /** Seeded. */
   #hash(w0: number, w1: number, w2: number, w3: number, length: number): number {
-    if (this.#wide)
-      return finish(mixWord(mixWord(mixWord(mixWord(mixWord(this.#seed, w0), w1), w2), w3), length ^ this.#seed))
-    const network = length === 0 ? 0 : w0 >>> (32 - length)
-    const region = finish(mixWord(mixWord(this.#seed, network >>> 8), length))
-    return (region & ~0xff) | ((region + network) & 0xff)
+    const h = mixWord(this.#seed, w0)
+    if (!this.#wide) return finish(mixWord(h, length))
+    return finish(mixWord(mixWord(mixWord(mixWord(h, w1), w2), w3), length ^ this.#seed))
   }
 
   /** The key's first word in the index; for IPv6 the hash, with the key kept for the comparison. */
@@ -171,17 +172,6 @@ export class PrefixTable {
       this.#w2[id] === this.#wanted2 &&
       this.#w3[id] === this.#wanted3
     )
-  }
-
-  /** Ids have 24 bits in the index: what goes beyond ends the session that sends it (RFC 4486 §3, Out of Resources). */
-  #take(): void {
-    if (this.#end >= MAX_PREFIXES)
-      throw new NotificationError(
-        6,
-        8,
-        `more than ${MAX_PREFIXES - 1} prefixes of a family; set maxPrefix on the neighbors`,
-      )
-    this.#end++
   }
 
   #free(id: number): void {
@@ -204,6 +194,15 @@ export class PrefixTable {
     lengths.set(this.#length)
     this.#length = lengths
   }
+}
+
+/** Ids have 24 bits in the index: what goes beyond ends the session that sends it (RFC 4486 §3, Out of Resources). */
+function tooManyPrefixes(): NotificationError {
+  return new NotificationError(
+    6,
+    8,
+    `more than ${MAX_PREFIXES - 1} prefixes of a family; set maxPrefix on the neighbors`,
+  )
 }
 
 const MAX_PREFIXES = 1 << 24

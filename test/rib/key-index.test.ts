@@ -23,7 +23,7 @@ t.test('KeyIndex equals a Map through growth and deletions, with a hash that col
             index.delete(hashOf(0, tag, length), tag, length)
             twin.delete(key)
           } else if (known === 0) {
-            index.add(key + 1, hashOf(0, tag, length), tag, length)
+            index.findOrAdd(key + 1, hashOf(0, tag, length), tag, length)
             twin.set(key, key + 1)
           }
         }
@@ -41,7 +41,7 @@ t.test('KeyIndex equals a Map through growth and deletions, with a hash that col
 t.test('an id as large as the index takes comes back as it went in', async (t) => {
   const index = new KeyIndex((_, tag) => tag, null)
   const largest = (1 << 24) - 1
-  index.add(largest, 5, 5, 32)
+  index.findOrAdd(largest, 5, 5, 32)
   t.equal(index.find(5, 5, 32), largest)
 })
 
@@ -63,3 +63,20 @@ for (const family of [Family.IPV4_UNICAST, Family.IPV6_UNICAST]) {
     }
   })
 }
+
+t.test('all 131,071 prefixes of one /16 are in one bucket and keep apart, and go again', async (t) => {
+  const table = new PrefixTable(Family.IPV4_UNICAST, 99)
+  const base = (192 << 24) | (168 << 16)
+  const ids: number[] = []
+  for (let length = 16; length <= 32; length++)
+    for (let n = 0; n < 1 << (length - 16); n++) ids.push(table.intern(base | (n << (32 - length)), 0, 0, 0, length))
+  t.equal(new Set(ids).size, 131_071)
+  let at = 0
+  let wrong = 0
+  for (let length = 16; length <= 32; length++)
+    for (let n = 0; n < 1 << (length - 16); n++)
+      if (table.find(base | (n << (32 - length)), 0, 0, 0, length) !== ids[at++]) wrong++
+  t.equal(wrong, 0)
+  for (const id of ids) table.collect(id)
+  t.equal(table.size, 0)
+})
