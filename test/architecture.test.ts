@@ -108,6 +108,7 @@ const ROWS: readonly Row[] = [
       'src/load/stage.ts',
       'src/load/progress.ts',
       'src/load/wait.ts',
+      'src/load/turns.ts',
     ],
     uses: [...CODEC, 'bgp', 'load'],
     node: ['*'],
