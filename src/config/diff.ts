@@ -2,6 +2,7 @@
  * What a reload changes, from one configuration to the next. Neighbours are matched by name. Pure.
  */
 import { sessionKeysChanged } from '../bgp/neighbor-keys.js'
+import { encapsulationModes } from './encapsulation.js'
 import { Secret } from './secret.js'
 import type { Config, ConfigDiff, FibConfig, NeighborConfig } from './types.js'
 
@@ -18,7 +19,7 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
     logChanged: !same(before.log, after.log),
     restartNeeded: [
       ...RESTART_KEYS.filter((key) => before[key] !== after[key]),
-      ...fibChanged.filter((key) => RESTART_FIB_KEYS.has(key)),
+      ...fibChanged.filter((key) => RESTART_FIB_KEYS.has(key) && isInUse(key, before.fib, after.fib)),
     ],
   }
 }
@@ -67,6 +68,21 @@ function same(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b)
 }
 
+/** Devices are made when a mode that needs them comes; only those that are there and stay cannot change. */
+function isInUse(key: string, before: FibConfig, after: FibConfig): boolean {
+  const kinds = TUNNEL_KEYS.get(key)
+  if (kinds === undefined) return true
+  return [before, after].every(({ encapsulation }) =>
+    encapsulationModes(encapsulation).some((mode) => kinds.some((kind) => mode.startsWith(kind))),
+  )
+}
+
+const TUNNEL_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['fib.tunnelDevice', ['ipip']],
+  ['fib.tunnelAddress', ['ipip', 'udp']],
+  ['fib.vxlan', ['vxlan']],
+  ['fib.udp', ['udp']],
+])
 const RESTART_KEYS = ['asn', 'routerId', 'nodeName', 'stateFile'] as const
 /** What the FIB is opened with; the rest of its keys change at run time. */
 const RESTART_FIB_KEYS: ReadonlySet<string> = new Set([

@@ -153,7 +153,7 @@ export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rul
     options.log({ event: 'notice', fields: { text: `made the tunnel device ${device} (IPIP)` } })
   }
 
-  async function keep(device: string): Promise<void> {
+  async function keep(device: string, tunnelAddress: string | null): Promise<void> {
     if (performance.now() - parentReadMs > PARENT_READ_MS) {
       parentReadMs = performance.now()
       const others = (await show(null)).filter((one) => one.ifname !== device)
@@ -165,7 +165,7 @@ export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rul
       link = (await show(device))[0]
       if (link === undefined) throw new FibError(`tunnel device ${device} is not there after it was made`)
     }
-    const verdict = judgeTunnel(link, parent.mtu, options.tunnelAddress)
+    const verdict = judgeTunnel(link, parent.mtu, tunnelAddress)
     for (const repair of verdict.repairs) {
       const result = await runIp([...before, ...repair.split(' ')])
       if (result.status !== 0) throw new FibError(`ip ${repair}: ${result.stderr}`)
@@ -186,7 +186,7 @@ export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rul
     if (!isDeviceName(rules.tunnelDevice))
       throw new FibError(`fib.tunnelDevice '${rules.tunnelDevice}' is no device name`)
     try {
-      await keep(rules.tunnelDevice)
+      await keep(rules.tunnelDevice, rules.tunnelAddress === undefined ? options.tunnelAddress : rules.tunnelAddress)
     } catch (error) {
       if (first) throw error
       say((error as Error).message)

@@ -82,6 +82,28 @@ t.test('each kind of change shows where it belongs', async (t) => {
   }
 })
 
+t.test('a mode comes and goes at run time with the settings of its device; those of one that stays do not', (t) => {
+  const fib = (keys: string) => configOf(BASE.replace('driver: memory', `driver: memory, ${keys}`))
+  const plain = configOf(BASE)
+  const vxlan = fib('encapsulation: vxlan')
+  const udp = fib('encapsulation: [{ within: 10.244.0.0/16, mode: udp }]')
+  for (const [before, after] of [
+    [plain, vxlan],
+    [vxlan, plain],
+    [plain, udp],
+    [udp, vxlan],
+    [vxlan, udp],
+  ] as const) {
+    const diff = diffConfig(before, after)
+    t.ok(diff.fibChanged.includes('fib.encapsulation'))
+    t.same(diff.restartNeeded, [])
+  }
+  const other = fib('encapsulation: vxlan-cross-subnet, vxlan: { vni: 7 }')
+  t.same(diffConfig(vxlan, other).restartNeeded, ['fib.vxlan'])
+  t.same(diffConfig(plain, fib('tunnelDevice: ipip9')).restartNeeded, [])
+  t.end()
+})
+
 t.test('another AS of ours needs a restart and would end every session', async (t) => {
   const diff = change('asn: 64512\n', 'asn: 64500\n')
   t.same(diff.restartNeeded, ['asn'])

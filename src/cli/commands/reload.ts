@@ -39,7 +39,7 @@ export function formatDiff(diff: ConfigDiff, applied: boolean): string {
     ...diff.neighborsChanged.map(({ name, keys }) => `~ neighbour ${name}: ${keys.join(', ')} (session stays)`),
     ...diff.policiesChanged.map((name) => `~ policy ${name}`),
     ...(diff.originateChanged ? ['~ originated routes'] : []),
-    ...diff.fibChanged.map((key) => `~ fib.${key}`),
+    ...diff.fibChanged.map((key) => `~ ${key}`),
     ...(diff.listenChanged ? ['~ listen'] : []),
     ...(diff.apiChanged ? ['~ api'] : []),
     ...(diff.reflectorChanged ? ['~ reflector'] : []),

@@ -5,7 +5,7 @@ import type { UdpTunnelConfig, VxlanConfig } from '../../config/types.js'
 import type { FibFact } from '../driver.js'
 import { createTunnelKeeper } from '../tunnel.js'
 import { tunnelKinds } from './mode.js'
-import type { Encapsulator } from './types.js'
+import type { Encapsulator, TunnelRules } from './types.js'
 import { UdpKeeper } from './udp.js'
 import { VxlanKeeper } from './vxlan.js'
 
@@ -25,6 +25,8 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
   let vxlan: VxlanKeeper | null = null
   let udp: UdpKeeper | null = null
   let said = ''
+  /** What the keepers were made with: another mode may come with other settings. */
+  let madeWith = { vxlan: '', udp: '' }
 
   const guard = async (first: boolean, work: () => Promise<void>): Promise<void> => {
     try {
@@ -41,14 +43,29 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
   return {
     async keep(first, rules) {
       const kinds = tunnelKinds(rules.encapsulation)
+      const settings = settingsOf(options, rules)
+      const made = {
+        vxlan: JSON.stringify(settings.vxlan),
+        udp: JSON.stringify([settings.udp, settings.tunnelAddress]),
+      }
       await keepIpip(first, rules)
       if (kinds.has('vxlan')) {
-        vxlan ??= new VxlanKeeper(options)
+        if (vxlan !== null && made.vxlan !== madeWith.vxlan) {
+          await vxlan.close()
+          vxlan = null
+        }
+        vxlan ??= new VxlanKeeper(settings)
+        madeWith = { ...madeWith, vxlan: made.vxlan }
         const keeper = vxlan
         await guard(first, () => keeper.keep())
       }
       if (kinds.has('udp')) {
-        udp ??= new UdpKeeper(options)
+        if (udp !== null && made.udp !== madeWith.udp) {
+          await udp.close()
+          udp = null
+        }
+        udp ??= new UdpKeeper(settings)
+        madeWith = { ...madeWith, udp: made.udp }
         const keeper = udp
         await guard(first, () => keeper.keep())
       }
@@ -69,5 +86,15 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
       await vxlan?.close()
       await udp?.close()
     },
+  }
+}
+
+/** As the configuration is now. */
+function settingsOf(options: EncapsulatorOptions, { vxlan, udp, tunnelAddress }: TunnelRules): EncapsulatorOptions {
+  return {
+    ...options,
+    vxlan: { ...options.vxlan, ...vxlan },
+    udp: { ...options.udp, ...udp },
+    tunnelAddress: tunnelAddress === undefined ? options.tunnelAddress : tunnelAddress,
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Values of the encapsulation: what a route says of the tunnel to its next hop, and what the kernel needs to know of a far node before a route may lead to it.
  */
-import type { Encapsulation } from '../../config/types.js'
+import type { Encapsulation, UdpTunnelConfig, VxlanConfig } from '../../config/types.js'
 
 /** The far end of a VXLAN tunnel as BGP carries it (src/bgp/attributes/tunnel-encapsulation.ts). Null: not said, the rule applies (rule.ts). */
 export interface Vtep {
@@ -39,8 +39,10 @@ export interface TunnelRules {
   readonly encapsulation: Encapsulation
   /** The IPIP device. */
   readonly tunnelDevice: string
-  readonly vxlan: { readonly device: string; readonly vni: number; readonly port: number }
-  readonly udp: { readonly device: string }
+  readonly vxlan: { readonly device: string; readonly vni: number; readonly port: number } & Partial<VxlanConfig>
+  readonly udp: { readonly device: string } & Partial<UdpTunnelConfig>
+  /** Absent: as at the start. */
+  readonly tunnelAddress?: string | null
 }
 
 /** Our own end of the VXLAN tunnels, as others have to know it. */
