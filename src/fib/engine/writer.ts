@@ -23,7 +23,8 @@ export class Writer {
     this.#judge = judge
     this.#watch = watch
     this.#maxBatch = state.options.batch ?? MAX_BATCH
-    this.#batchLimit = this.#maxBatch
+    // The code is not compiled yet.
+    this.#batchLimit = Math.min(this.#maxBatch, FIRST_BATCH)
   }
 
   get hasWork(): boolean {
@@ -179,4 +180,5 @@ interface Batch extends Planned {
 
 /** Prefixes planned and written in one go: about 20 ms of the driver's work. */
 const MAX_BATCH = 1000
+const FIRST_BATCH = 500
 const LOST_DELAY_MS = 500
