@@ -205,6 +205,7 @@ export const CLIENT_OPTIONS: ExporterOptions = Object.freeze({
   sendCommunities: true,
   asPath: PLAIN_AS_PATH,
   routeServerClient: false,
+  tunnelEncapsulation: true,
   gracefulShutdown: false,
   exportPolicy: null,
 })

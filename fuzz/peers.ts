@@ -45,6 +45,7 @@ const RULES: AttributeRules = {
   maxSets: 1 << 20,
   discard: [],
   withdraw: [],
+  tunnelEncapsulation: true,
 }
 const plain = {
   as4: true,

@@ -315,6 +315,7 @@ function optionsOf({ kind, as4, sendPaths, maxMessageOctets }: Listener, family:
     sendCommunities: true,
     asPath: PLAIN_AS_PATH,
     routeServerClient: false,
+    tunnelEncapsulation: true,
     gracefulShutdown: false,
     exportPolicy: null,
   }

@@ -101,6 +101,7 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
     removePrivateAs: keys.removePrivateAs ?? false,
     discardAttributes: ascending(keys.discardAttributes),
     treatAsWithdrawAttributes: ascending(keys.treatAsWithdrawAttributes),
+    tunnelEncapsulation: keys.tunnelEncapsulation ?? localAsn === keys.asn,
     allowAsSets: keys.allowAsSets ?? false,
     maxAsPath: keys.maxAsPath ?? 1000,
     maxCommunities: keys.maxCommunities ?? 1000,

@@ -173,6 +173,7 @@ export const neighborShape = {
   removePrivateAs: optional(v.flag),
   discardAttributes: oneOrMore(value(v.attributeType('discard')), 'attribute numbers or names').optional(),
   treatAsWithdrawAttributes: oneOrMore(value(v.attributeType('withdraw')), 'attribute numbers or names').optional(),
+  tunnelEncapsulation: optional(v.flag),
   allowAsSets: optional(v.flag),
   maxAsPath: optional(v.integer(1, 16_000)),
   maxCommunities: optional(v.integer(0, 16_000)),

@@ -182,6 +182,8 @@ export interface NeighborConfig {
   /** Attribute types, ascending. */
   readonly discardAttributes: readonly number[]
   readonly treatAsWithdrawAttributes: readonly number[]
+  /** The Tunnel Encapsulation attribute is taken from this peer and sent to it (RFC 9012 §11). By default with internal peers only. */
+  readonly tunnelEncapsulation: boolean
   /** False: AS_SET and AS_CONFED_SET are treated as withdrawn (RFC 9774). */
   readonly allowAsSets: boolean
   /** Longer paths are treated as withdrawn. AS numbers. */

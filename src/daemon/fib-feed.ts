@@ -9,7 +9,6 @@ import { tunnelKinds } from '../fib/encap/mode.js'
 import type { DesiredRoute, Fib } from '../fib/types.js'
 import type { Family } from '../net/family.js'
 import { formatPrefixWords } from '../net/prefix.js'
-import { DecodeBits } from '../rib/attribute-set.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
 import type { Rib } from '../rib/rib.js'
 import { type OwnRoutes, words } from './own-routes.js'
@@ -117,14 +116,14 @@ export class FibFeed {
     return list
   }
 
-  /** What the far ends say of their tunnels, by next hop. Of external peers nothing is taken (RFC 9012 §11). */
+  /** What the far ends say of their tunnels, by next hop. Where it is not to be taken, the effective set is without it (RFC 9012 §11). */
   #vteps(members: readonly number[]): Pick<DesiredRoute, 'vteps'> {
     const { store, nextHops } = this.#rib
     const { paths } = this.#rib.tables[0]!
     const vteps = new Map<string, VxlanTunnel>()
     for (const path of members) {
       const set = store.get(paths.effective[path]!)
-      if ((set.present & TUNNEL_BIT) === 0 || (set.decodeClass & DecodeBits.EBGP) !== 0) continue
+      if ((set.present & TUNNEL_BIT) === 0) continue
       const said = store.attributes(set).others.find(({ type }) => type === AttributeType.TUNNEL_ENCAPSULATION)
       const tunnel = said === undefined ? null : decodeVxlanTunnel(said.value)
       const nextHop = nextHops.text(set.nextHopId)

@@ -402,8 +402,8 @@ export class PeerRoutes implements PeerEvents<Peer> {
 
 function attributeRulesOf(neighbor: NeighborConfig): AttributeRules {
   const { allowAsSets, maxAsPath, maxCommunities, maxAttributeSets: maxSets } = neighbor
-  const { discardAttributes: discard, treatAsWithdrawAttributes: withdraw } = neighbor
-  return { allowAsSets, maxAsPath, maxCommunities, maxSets, discard, withdraw }
+  const { discardAttributes: discard, treatAsWithdrawAttributes: withdraw, tunnelEncapsulation } = neighbor
+  return { allowAsSets, maxAsPath, maxCommunities, maxSets, discard, withdraw, tunnelEncapsulation }
 }
 
 export function peerKind(neighbor: NeighborConfig, config: Config): ExporterOptions['kind'] {

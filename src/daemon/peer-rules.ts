@@ -21,7 +21,7 @@ export function intakeOf(peer: Peer): IntakeRules {
 export function exportRulesOf(
   peer: Peer,
   { asn }: Config,
-): Pick<ExportRules, 'localAsn' | 'asPath' | 'routeServerClient' | 'gracefulShutdown'> {
+): Pick<ExportRules, 'localAsn' | 'asPath' | 'routeServerClient' | 'tunnelEncapsulation' | 'gracefulShutdown'> {
   const { config } = peer
   const { asOverride, removePrivateAs } = config
   const showsOwn = config.ebgp && config.localAsnMode !== 'replace' && peer.localAsn !== asn
@@ -34,6 +34,7 @@ export function exportRulesOf(
       removePrivate: removePrivateAs,
     },
     routeServerClient: config.routeServerClient,
+    tunnelEncapsulation: config.tunnelEncapsulation,
     gracefulShutdown: leaves(peer),
   }
 }

@@ -177,6 +177,7 @@ const CLIENT: ExporterOptions = Object.freeze({
   sendCommunities: true,
   asPath: PLAIN_AS_PATH,
   routeServerClient: false,
+  tunnelEncapsulation: true,
   gracefulShutdown: false,
   exportPolicy: null,
 })

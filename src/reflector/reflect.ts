@@ -7,6 +7,7 @@
 import { withoutRepeats } from '../bgp/attributes/lists.js'
 import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
 import type { Role } from '../bgp/capabilities/offer.js'
+import { AttributeType } from '../bgp/iana.js'
 import { CommunityBits } from '../rib/attribute-set.js'
 import { withGracefulShutdown } from '../rib/graceful-shutdown.js'
 import type { AttributeEdits } from '../rib/policy-types.js'
@@ -65,6 +66,8 @@ export interface ExportRules {
   readonly asPath: AsPathRules
   /** RFC 7947: the peers are clients of this route server. */
   readonly routeServerClient: boolean
+  /** False: the Tunnel Encapsulation attribute stays here (RFC 9012 §11). */
+  readonly tunnelEncapsulation: boolean
   /** Everything goes out as the last choice (RFC 8326). */
   readonly gracefulShutdown: boolean
   /** The peers take long-lived stale routes (RFC 9494); absent: they do not. */
@@ -97,8 +100,16 @@ export function outgoingAttributes(
       : rules.routeServerClient
         ? toRouteServerClient(attributes, source, rules)
         : toExternal(attributes, source, rules, edits)
-  const sent = rules.sendCommunities ? out : { ...out, communities: null, extCommunities: null, largeCommunities: null }
+  const scoped = rules.tunnelEncapsulation ? out : withoutTunnels(out)
+  const sent = rules.sendCommunities
+    ? scoped
+    : { ...scoped, communities: null, extCommunities: null, largeCommunities: null }
   return rules.gracefulShutdown ? withGracefulShutdown(sent, rules.kind !== SourceKind.EBGP) : sent
+}
+
+function withoutTunnels(attributes: PathAttributes): PathAttributes {
+  const others = attributes.others.filter(({ type }) => type !== AttributeType.TUNNEL_ENCAPSULATION)
+  return others.length === attributes.others.length ? attributes : { ...attributes, others }
 }
 
 function toExternal(

@@ -5,6 +5,7 @@ import type { Family } from '../net/family.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
 import type { CompiledPolicy } from '../rib/policy-types.js'
 import type { Rib } from '../rib/rib.js'
+import { SourceKind } from '../rib/source.js'
 import type { ExporterOptions } from './exporter.js'
 import type { Member, MemberLink } from './member.js'
 import { type GroupLimits, UpdateGroup } from './update-group.js'
@@ -157,13 +158,15 @@ export function groupKey(options: ExporterOptions): string {
 }
 
 /** Shown only where they say something. */
-function pathKeys({ asPath, routeServerClient, gracefulShutdown }: ExporterOptions): string[] {
+function pathKeys(options: ExporterOptions): string[] {
+  const { asPath, routeServerClient, tunnelEncapsulation, gracefulShutdown, kind } = options
   return [
     ...(asPath.innerAsn === 0 ? [] : [`inner=${asPath.innerAsn}`]),
     ...(asPath.peerAsn === 0 ? [] : [`peerAsn=${asPath.peerAsn}`]),
     ...(asPath.override ? ['asOverride'] : []),
     ...(asPath.removePrivate ? ['removePrivateAs'] : []),
     ...(routeServerClient ? ['routeServerClient'] : []),
+    ...(tunnelEncapsulation === (kind !== SourceKind.EBGP) ? [] : [`tunnelEncapsulation=${tunnelEncapsulation}`]),
     ...(gracefulShutdown ? ['gracefulShutdown'] : []),
   ]
 }

@@ -7,6 +7,7 @@
 import { asPathContains } from '../bgp/attributes/as-path.js'
 import { missingMandatory } from '../bgp/attributes/decode.js'
 import { type AttributeFault, NO_DATA, NotificationError } from '../bgp/errors.js'
+import { AttributeType } from '../bgp/iana.js'
 import type { FaultPlace } from '../bgp/message/fault-place.js'
 import { HEADER_OCTETS } from '../bgp/message/message.js'
 import { hasReachable, isEndOfRib, missingNlriReset, onlyMpUnreach, splitUpdate } from '../bgp/message/update.js'
@@ -250,8 +251,13 @@ export class AdjRibIn {
   /** What is judged: the received set without the attributes that the operator has taken off. */
   #filtered(source: RibSource, received: AttributeSet): AttributeSet {
     const { attributeRules } = source.options
-    if (attributeRules === undefined || attributeRules.discard.length === 0) return received
-    return this.#rib.attributeFilterOf(attributeRules).apply(received).set
+    if (attributeRules === undefined) return received
+    const { discard, tunnelEncapsulation } = attributeRules
+    const set = discard.length === 0 ? received : this.#rib.attributeFilterOf(attributeRules).apply(received).set
+    // Almost no route carries it: one bit tells, without a look into the filter's memo.
+    if (tunnelEncapsulation || (set.present & TUNNEL_BIT) === 0) return set
+    const malformed = set.fault !== null && set.fault.approach !== 'attribute-discard'
+    return malformed ? set : this.#rib.attributeFilterOf(WITHOUT_TUNNELS).apply(set).set
   }
 
   #stateOf(source: RibSource, received: AttributeSet, set: AttributeSet, nextHopAttribute: boolean): PathState {
@@ -460,3 +466,6 @@ function wordAt(buffer: Uint8Array, at: number, end: number, bits: number): numb
   if (at + 3 < end) word |= buffer[at + 3]!
   return bits >= 32 ? word : word & (-1 << (32 - bits))
 }
+
+const TUNNEL_BIT = 1 << AttributeType.TUNNEL_ENCAPSULATION
+const WITHOUT_TUNNELS = { discard: [AttributeType.TUNNEL_ENCAPSULATION], withdraw: [] }

@@ -21,6 +21,8 @@ export interface AttributeRules {
   readonly discard: readonly number[]
   /** Attribute types that make a route withdrawn, ascending. */
   readonly withdraw: readonly number[]
+  /** False: the Tunnel Encapsulation attribute is taken off (RFC 9012 §11). A malformed one withdraws all the same (§13). */
+  readonly tunnelEncapsulation: boolean
 }
 
 /** USABLE, or why the neighbour's rules refuse the set. */

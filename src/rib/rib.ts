@@ -330,7 +330,7 @@ export class Rib {
   }
 
   /** For neighbours with lists of attributes to take off or to refuse. */
-  attributeFilterOf({ discard, withdraw }: AttributeRules): AttributeFilter {
+  attributeFilterOf({ discard, withdraw }: Pick<AttributeRules, 'discard' | 'withdraw'>): AttributeFilter {
     const key = `${discard.join()}/${withdraw.join()}`
     let found = this.#filters.get(key)
     if (found === undefined) {

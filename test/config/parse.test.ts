@@ -304,6 +304,7 @@ t.test('defaults', async (t) => {
     removePrivateAs: false,
     discardAttributes: [],
     treatAsWithdrawAttributes: [],
+    tunnelEncapsulation: true,
     allowAsSets: false,
     maxAsPath: 1000,
     maxCommunities: 1000,
@@ -324,6 +325,9 @@ t.test('values in their forms', async (t) => {
   t.equal(neighbor('holdTime: 3s').keepaliveSeconds, 1)
   t.equal(neighbor('connectRetry: 500ms').connectRetryMs, 500)
   t.equal(neighbor('localAsn: 64513').ebgp, false)
+  t.equal(neighbor('localAsn: 64513').tunnelEncapsulation, true, 'RFC 9012 §11: within the AS')
+  t.equal(neighbor('holdTime: 3s').tunnelEncapsulation, false, 'not with external neighbours')
+  t.equal(neighbor('tunnelEncapsulation: true').tunnelEncapsulation, true, 'unless it is said')
   t.equal(neighbor('localAsn: 1.10').localAsn, 65546, 'asdot, and 1.10 is not 1.1')
   t.same(neighbor('maxPrefix: 10').maxPrefix, { limit: 10, warningPercent: 75, restartMs: null })
   t.same(neighbor('maxPrefix: { limit: 10, warning: 80%, restart: 1m }').maxPrefix, {

@@ -51,6 +51,7 @@ export function exporterOptions(given: Partial<ExporterOptions> = {}): ExporterO
     sendCommunities: true,
     asPath: PLAIN_AS_PATH,
     routeServerClient: false,
+    tunnelEncapsulation: true,
     gracefulShutdown: false,
     exportPolicy: null,
     ...given,

@@ -37,6 +37,7 @@ const OTHER: { readonly [Option in keyof Required<ExporterOptions>]: readonly Ex
     { innerAsn: 0, peerAsn: 64512, override: false, removePrivate: true },
   ],
   routeServerClient: [true],
+  tunnelEncapsulation: [false],
   gracefulShutdown: [true],
   longLived: [true],
   exportPolicy: ['none', first, policy([{}, 'accept'])],

@@ -132,6 +132,7 @@ class World {
       role: null,
       asPath: PLAIN_AS_PATH,
       routeServerClient: isRouteServerClient(peer.number),
+      tunnelEncapsulation: true,
       gracefulShutdown: false,
     }
   }

@@ -135,6 +135,21 @@ t.test('the next hop towards external peers', async (t) => {
   t.equal(nextHop({ sharedSubnet: { address: new Uint8Array(16), length: 0 } }), '10.0.0.1', 'of the other family')
 })
 
+t.test(
+  'the Tunnel Encapsulation attribute stays here where the neighbour is not to have it (RFC 9012 §11)',
+  async (t) => {
+    const others = [23, 99].map((type) => ({ type, flags: 0xc0, value: Uint8Array.of(1) }))
+    const route = attributesWith({ others, asPath: sequence(1) })
+    const sent = (given: object): number[] =>
+      outgoingAttributes(route, { kind: CLIENT, bgpId: 1 }, exporterOptions(given), null).others.map(({ type }) => type)
+    for (const kind of TARGETS) {
+      t.same(sent({ kind, tunnelEncapsulation: true }), [23, 99])
+      t.same(sent({ kind, tunnelEncapsulation: false }), [99])
+    }
+    t.same(sent({ kind: EBGP, routeServerClient: true, tunnelEncapsulation: false }), [99])
+  },
+)
+
 t.test('communities are left out where they are not wanted', async (t) => {
   const route = attributesWith({
     communities: new Uint8Array(4),

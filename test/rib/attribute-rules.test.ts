@@ -26,6 +26,7 @@ const RULES: AttributeRules = {
   maxSets: 1000,
   discard: [],
   withdraw: [],
+  tunnelEncapsulation: true,
 }
 
 function update(attributes: readonly number[], ...prefixes: string[]): Uint8Array {
@@ -188,6 +189,32 @@ t.test('discardAttributes by reload, in both directions, with and without a poli
     world.turn()
     t.equal(world.rib.store.size, 0, 'no set is left behind')
   }
+})
+
+t.test('the Tunnel Encapsulation attribute, where it is not to be taken (RFC 9012 §11)', async (t) => {
+  const world = new RibWorld()
+  const tunnel = [0xc0, 23, 6, 0, 8, 0, 2, 126, 0]
+  const source = ruled(world, { tunnelEncapsulation: false }, { kind: SourceKind.EBGP, asn: 65001 })
+  const plain = attributesWith({ asPath: encodeSegments([{ type: 2, asNumbers: [65001] }]) })
+  const octets = [...encodePathAttributes(plain, { as4: true, nextHopAttribute: true })]
+  const typesOf = (prefix: string): number[] =>
+    world.rib.store.attributes(world.effective(source, prefix)!).others.map(({ type }) => type)
+  world.receive(source, update([...octets, ...tunnel], P1))
+  world.receive(source, update([...octets, ...tunnel, 0xc0, 99, 0], P2))
+  t.equal(world.state(source, P1), 'USABLE')
+  t.same(typesOf(P1), [], 'neither used nor passed on')
+  t.same(typesOf(P2), [99], 'others stay')
+  t.same(world.faults, [], 'no fault')
+  change(world, source, { tunnelEncapsulation: true })
+  t.same(typesOf(P1), [23], 'the change is live')
+  change(world, source, { tunnelEncapsulation: false, discard: [99] })
+  t.same(typesOf(P2), [], 'beside discardAttributes')
+  world.receive(source, update([...octets, 0xc0, 23, 6, 0, 7, 0, 4, 1, 255], P2))
+  t.equal(world.state(source, P2), 'TREAT_AS_WITHDRAW', 'a malformed one withdraws all the same (§13)')
+  world.rib.closeSource(source)
+  world.turn()
+  world.turn()
+  t.equal(world.rib.store.size, 0, 'no set is left behind')
 })
 
 t.test('treatAsWithdrawAttributes', async (t) => {

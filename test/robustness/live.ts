@@ -101,6 +101,7 @@ class LiveWorld {
           sendCommunities: true,
           asPath: PLAIN_AS_PATH,
           routeServerClient: false,
+          tunnelEncapsulation: true,
           gracefulShutdown: false,
           exportPolicy: null,
         },
@@ -256,4 +257,5 @@ const RULES: AttributeRules = {
   maxSets: 1 << 20,
   discard: [],
   withdraw: [],
+  tunnelEncapsulation: true,
 }

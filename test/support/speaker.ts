@@ -154,6 +154,7 @@ export function neighbor(given: Partial<NeighborConfig> & { readonly name: strin
     role: null,
     roleStrict: false,
     routeServerClient: false,
+    tunnelEncapsulation: true,
     enforceFirstAs: true,
     localAsnMode: 'replace',
     dualAsn: false,
