@@ -19,6 +19,8 @@ export interface SummaryView {
   readonly uptimeSeconds: number
   readonly clusterId: string | null
   readonly fibDriver: string
+  /** Why this driver; `auto` says what it found. */
+  readonly fibDriverReason: string
   readonly families: readonly { readonly family: FamilyName; readonly prefixes: number; readonly paths: number }[]
   readonly attributeSets: number
   /** Connections that were not let in, since the start: of strangers, of known peers (a NOTIFICATION said why), over a limit. */

@@ -41,6 +41,7 @@ export class PeerViews {
       uptimeSeconds: Math.round(nowSeconds()),
       clusterId: config.reflector === null ? null : formatIpv4(config.reflector.clusterId),
       fibDriver: fib.driver,
+      fibDriverReason: fib.driverReason,
       families: rib.tables.map(({ family, prefixes, paths }) => ({
         family: familyRow(family).name,
         prefixes: prefixes.size,

@@ -22,6 +22,7 @@ import type { DesiredRoute, Fib, FibEntry, KernelRoute } from './types.js'
 
 export class FibEngine implements Fib {
   readonly driver: 'netlink' | 'iproute2' | 'memory'
+  readonly driverReason: string
   readonly #options: EngineOptions
   readonly #state: EngineState
   readonly #cells: Cells
@@ -38,6 +39,7 @@ export class FibEngine implements Fib {
 
   constructor(options: EngineOptions) {
     this.driver = options.name
+    this.driverReason = options.why
     this.#options = options
     this.#state = new EngineState(options)
     this.#cells = this.#state.cells
@@ -79,7 +81,7 @@ export class FibEngine implements Fib {
       if (cell.desired === null) this.#cells.adopt(cell, true)
     }
     this.#state.phase = 'running'
-    this.#options.log({ event: 'fib-start', fields: { driver: this.driver, why: this.#options.why ?? '', adopted } })
+    this.#options.log({ event: 'fib-start', fields: { driver: this.driver, why: this.driverReason, adopted } })
     if (this.#state.swept) this.sweepAdopted()
     // Changes between the dump and the first event of the monitor would go unseen.
     if (this.driver === 'iproute2') this.#watch.in(Look.ALL, FIRST_LOOK_MS)

@@ -47,6 +47,7 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
     const rules = { ...config, encapsulation: 'never' as const }
     return new FibEngine({
       name: 'memory',
+      why: AS_CONFIGURED,
       driver,
       table,
       protocol,
@@ -96,7 +97,7 @@ function kernelDriver(config: FibOptions, hooks: FibHooks): Choice {
   const compareMs = config.compareMs ?? COMPARE_MS
   const options = { table, protocol, netns: config.netns ?? null, compareMs, log: hooks.log }
   const iproute2 = (why: string): Choice => ({ name: 'iproute2', driver: new Iproute2Driver(options), why })
-  if (config.driver === 'iproute2') return iproute2('as configured')
+  if (config.driver === 'iproute2') return iproute2(AS_CONFIGURED)
   let found: ReturnType<typeof findNetlink>
   try {
     found = findNetlink()
@@ -107,11 +108,16 @@ function kernelDriver(config: FibOptions, hooks: FibHooks): Choice {
   const { source, words } = found
   if (source !== null) {
     const wait = config.netlinkWait === undefined ? {} : { wait: config.netlinkWait }
-    return { name: 'netlink', driver: new NetlinkDriver({ ...options, ...wait, source }), why: words }
+    return { name: 'netlink', driver: new NetlinkDriver({ ...options, ...wait, source }), why: chosen(config, words) }
   }
-  if (config.driver === 'auto') return iproute2(`no netlink: ${words}`)
+  if (config.driver === 'auto') return iproute2(chosen(config, `no netlink: ${words}`))
   const reason = `fib.driver: netlink needs system calls that Node.js has no API for, and nothing provides them: ${words}; install the package koffi, start us with ${FD_VARIABLE}, or set fib.driver: iproute2`
   return { name: 'netlink', driver: new MissingDriver(reason), why: words }
+}
+
+/** What `auto` found; what was asked for by name needs no reason but what it works with. */
+function chosen({ driver }: FibOptions, found: string): string {
+  return driver === 'auto' ? `auto found ${found}` : `${AS_CONFIGURED}, with ${found}`
 }
 
 /** What was asked for cannot be had: the start says so. */
@@ -136,6 +142,7 @@ class MissingDriver implements FibDriver {
 function createOffFib(): Fib {
   return {
     driver: 'off',
+    driverReason: AS_CONFIGURED,
     start: async () => {},
     set: () => {},
     sweepAdopted: () => {},
@@ -156,4 +163,5 @@ function createOffFib(): Fib {
 
 /** One write: 6 ms of the kernel's work and of ours. With 2000 the kernel had nothing to do while the RIB had its slices; with 6000 some took over 30 ms. */
 const NETLINK_BATCH = 4000
+const AS_CONFIGURED = 'as configured'
 const COMPARE_MS = 45_000

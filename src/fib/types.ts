@@ -73,6 +73,8 @@ export type ResolveNextHop = (nextHop: string) => number
 /** The FIB as the daemon sees it. */
 export interface Fib {
   readonly driver: 'netlink' | 'iproute2' | 'memory' | 'off'
+  /** Why this driver, in words for an operator. */
+  readonly driverReason: string
   /** Opens the driver, reads the kernel's tables, adopts our routes. Rejects with a FibError that says what is missing. */
   start(): Promise<void>
   /** Full set semantics per prefix: null removes. Applied soon, batched, atomic per route, repeated until equal. */

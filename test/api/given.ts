@@ -135,6 +135,7 @@ export const summary: SummaryView = {
   uptimeSeconds: 3661,
   clusterId: null,
   fibDriver: 'iproute2',
+  fibDriverReason: 'auto found no netlink: no package koffi',
   families: [{ family: 'ipv4-unicast', prefixes: 2, paths: 3 }],
   attributeSets: 2,
   peers: [torA, rr1, nodes],

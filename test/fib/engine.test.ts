@@ -63,6 +63,7 @@ class FailingDriver implements FibDriver {
 function engineOn(driver: FibDriver, facts: FibFact[] = []): FibEngine {
   return new FibEngine({
     name: 'memory',
+    why: 'for a test',
     driver,
     table: 254,
     protocol: 179,

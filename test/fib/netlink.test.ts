@@ -202,7 +202,8 @@ t.test('what cannot be is refused in words', async (t) => {
     run('netlink'),
     /nothing provides them: NODEBGP_SYS=none.*install the package koffi.*NODEBGP_NETLINK_FD.*iproute2/,
   )
-  if (process.getuid?.() === 0) t.match(run('auto'), /"driver":"iproute2","why":"no netlink: NODEBGP_SYS=none/)
+  if (process.getuid?.() === 0)
+    t.match(run('auto'), /"driver":"iproute2","why":"auto found no netlink: NODEBGP_SYS=none/)
 })
 
 /** A process without a provider of system calls, with descriptors 3 (requests) and 4 (events) from whoever started it; writes one route and stays. */
@@ -228,7 +229,7 @@ async function inherited(t: Scope, netns: string, fds: string): Promise<ChildPro
     said += chunk
   })
   await until('the start', () => said.includes('fib-start'))
-  t.match(said, new RegExp(`"why":"descriptor ${fds} of NODEBGP_NETLINK_FD"`))
+  t.match(said, new RegExp(`"why":"as configured, with descriptor ${fds} of NODEBGP_NETLINK_FD"`))
   return child
 }
 

@@ -108,6 +108,8 @@ if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils
         (entries) => stateOf(entries, '10.244.77.0/26') === 'adopted',
       )
       t.equal(stateOf(adopted, BLOCK_B), 'adopted')
+      t.match(await a.command('show', 'fib'), /^Driver: (netlink \(auto found \w|iproute2 \(auto found no netlink: )/)
+      t.match(await b.command('show', 'fib'), /^Driver: iproute2 \(as configured\)\nNetwork /)
       await goOn()
       t.match(ours(hostA), /10\.244\.77\.0/)
       rr.thaw()

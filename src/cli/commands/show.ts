@@ -11,7 +11,7 @@ import { formatBfd } from '../text/bfd.js'
 import { BLOCK_COLUMNS, FIB_COLUMNS, GROUP_COLUMNS, PATH_COLUMNS, PATH_LEGEND, PATH_REASON } from '../text/columns.js'
 import { formatError } from '../text/errors.js'
 import { formatNeighbor } from '../text/neighbor.js'
-import { formatSummary, SUMMARY_COLUMNS } from '../text/summary.js'
+import { formatDriver, formatSummary, SUMMARY_COLUMNS } from '../text/summary.js'
 
 export const showCommand: CommandModule = {
   command: ['show', 'sh'],
@@ -116,7 +116,10 @@ const GROUPS: CommandModule = {
 const FIB: CommandModule = {
   command: 'fib',
   describe: 'routes given to the kernel, their state, and why one is not there',
-  handler: (argv) => printAll(argv, '/v1/fib', FIB_COLUMNS, 'no routes'),
+  handler: async (argv) => {
+    if (!argv['json']) print(formatDriver(await clientFor(argv).get<SummaryView>('/v1/summary')))
+    await printAll(argv, '/v1/fib', FIB_COLUMNS, 'no routes')
+  },
 }
 
 const BLOCKS: CommandModule = {

@@ -19,6 +19,11 @@ export const SUMMARY_COLUMNS: readonly Column<PeerSummary>[] = [
 ]
 const REASON: Column<PeerSummary> = { title: 'Last reason', value: (peer) => peer.lastReason }
 
+/** The line above the kernel's routes. */
+export function formatDriver({ fibDriver, fibDriverReason }: SummaryView): string {
+  return `Driver: ${fibDriver} (${fibDriverReason})\n`
+}
+
 export function formatSummary(view: SummaryView, wide: boolean, style: Style): string {
   const peers = view.peers.filter((peer) => !peer.range)
   const established = peers.filter((peer) => peer.state === 'Established').length

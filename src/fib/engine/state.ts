@@ -13,8 +13,8 @@ import { type WaySource, Ways } from './ways.js'
 
 export interface EngineOptions {
   readonly name: 'netlink' | 'iproute2' | 'memory'
-  /** Why this driver, for the log. */
-  readonly why?: string
+  /** Why this driver, in words for an operator. */
+  readonly why: string
   readonly driver: FibDriver
   readonly table: number
   readonly protocol: number
