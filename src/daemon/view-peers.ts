@@ -1,5 +1,12 @@
 /** Views of peers: summary and neighbours (src/api/types.ts). */
-import type { ErrorCounts, NegotiatedView, NeighborView, PeerSummary, SummaryView } from '../api/types.js'
+import {
+  ApiError,
+  type ErrorCounts,
+  type NegotiatedView,
+  type NeighborView,
+  type PeerSummary,
+  type SummaryView,
+} from '../api/types.js'
 import { capabilityName } from '../bgp/capabilities/describe.js'
 import { roleName } from '../bgp/capabilities/offer.js'
 import { MessageType, type Negotiated } from '../bgp/message/message.js'
@@ -57,6 +64,8 @@ export class PeerViews {
   neighbors(nameOrAddress?: string): NeighborView[] {
     const { manager } = this.#context
     const peers = nameOrAddress === undefined ? [...manager.peers()] : manager.find(nameOrAddress)
+    const range = peers.length > 0 ? undefined : manager.ranges().find(({ name }) => name === nameOrAddress)
+    if (range !== undefined) throw new ApiError(404, `range ${range.name} has no peers now`)
     const counts = this.#counts()
     return peers.map((peer) => this.#neighbor(peer, counts))
   }

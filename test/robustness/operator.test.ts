@@ -95,6 +95,7 @@ t.test('nonsense to a running daemon changes nothing', async (t) => {
     (all) => !all.some(({ dynamic }) => dynamic),
   )
   t.match(await daemon.command('neighbor', 'clients', 'down'), { code: 1, err: /range clients has no peers now/ })
+  t.match(await daemon.command('show', 'neighbors', 'clients'), { code: 1, err: /range clients has no peers now/ })
   await daemon.stop()
   t.same(daemon.exit, { code: 0, signal: null })
   t.match(await nodebgp('show', 'summary', '--socket', daemon.socket), { code: 3, err: /no daemon/ })
