@@ -24,7 +24,7 @@ import { createActions } from './actions.js'
 import { BfdPeers } from './bfd-peers.js'
 import { Engine } from './engine.js'
 import { FibFeed } from './fib-feed.js'
-import { clearLeftPlaces } from './left-places.js'
+import { clearLeftPlaces, withLeftProtocols } from './left-places.js'
 import { nodeAddresses, ownAddresses } from './local-addresses.js'
 import { OwnRoutes } from './own-routes.js'
 import { PeerErrors } from './peer-errors.js'
@@ -72,9 +72,18 @@ export class Speaker {
     this.#rib = new Rib({ asn, routerId, clusterId: reflector?.clusterId ?? null, seed, nodeName, nowSeconds })
     this.#reflector = new Reflector(this.#rib, seed)
     this.#own = new OwnRoutes(this.#rib, () => this.#engine.schedule())
+    const clock = new RealClock()
+    this.#restart = new Restart(config.stateFile, {
+      clock,
+      log,
+      hostname: nodeName,
+      live: (peer) => this.#routes.live.get(peer),
+      released: () => this.#sweep.look(),
+    })
     this.#fib = createFib(
       {
         ...config.fib,
+        takeOver: withLeftProtocols(config.fib, this.#restart),
         file: config.file,
         nodeAddresses: nodeAddresses(config),
       },
@@ -84,14 +93,6 @@ export class Speaker {
     this.#feed.configure(config.fib)
     this.#policies.configure(config)
     this.#errors = new PeerErrors(log)
-    const clock = new RealClock()
-    this.#restart = new Restart(config.stateFile, {
-      clock,
-      log,
-      hostname: nodeName,
-      live: (peer) => this.#routes.live.get(peer),
-      released: () => this.#sweep.look(),
-    })
     this.#bfd = new BfdPeers({ log, errors: this.#errors, peers: () => this.#manager.peers() })
     this.#routes = new PeerRoutes({
       rib: this.#rib,

@@ -3,9 +3,10 @@
  * the routes of three real daemons. Nothing is lost; what nobody confirms is swept after End-of-RIB, or after the bounded wait, and not before.
  */
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { FibEntry } from '../../src/fib/types.js'
-import { run } from '../support/daemons/process.js'
+import { Process, run } from '../support/daemons/process.js'
 import { type Host, Segment } from '../support/daemons/segment.js'
 import { MAIN, Nodebgp } from '../support/nodebgp.js'
 import { Pings } from '../support/pings.js'
@@ -205,15 +206,32 @@ if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils
           t.teardown(() => ping.kill())
           await ping.goOn()
           await a.stop()
-          a.overrides = { fib: { ...FIB, table: 100 } }
+          // BIRD's in the old table are not ours to remove.
+          hostA.ns.ip('route add 10.244.78.0/26 dev eth0 proto bird')
+          a.overrides = { fib: { ...FIB, table: 100, takeOver: 'bird' } }
           await a.start()
           await until(
             'moved',
             () => `${ours(hostA)}|${hostA.ns.ip('route show table 100 proto 179')}`,
             (text) => text.startsWith('|') && text.trim().split('\n').length === 5,
           )
-          t.same(await ping.stop(), [], 'no ping lost')
+          t.match(hostA.ns.ip('route show proto bird'), /^10\.244\.78\.0\/26 /)
+          await ping.goOn()
           await a.kill()
+          // In the same table each route changes its number in one step; what nobody confirms goes with the sweep.
+          hostA.ns.ip('route add 10.244.77.0/26 dev eth0 proto 179 table 100')
+          const monitor = new Process(hostA.netns, join(hostA.dir, 'monitor.log'), 'stdbuf', MONITOR)
+          t.teardown(() => monitor.kill())
+          const seen = () => monitor.logTail(Number.POSITIVE_INFINITY).split('\n')
+          let metric = 1
+          await until(
+            'the monitor sees',
+            () => {
+              hostA.ns.ip(`route add 198.51.100.1/32 dev eth0 metric ${metric++}`)
+              return seen()
+            },
+            (lines) => lines.some((line) => line.startsWith('198.51.100.1')),
+          )
           a.overrides = { fib: { ...FIB, table: 100, protocol: 181 } }
           await a.start()
           await until(
@@ -221,6 +239,11 @@ if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils
             () => hostA.ns.ip('route show table 100'),
             (text) => text.trim().split('\n').length === 5 && !/proto (?!181)/.test(text),
           )
+          await until('the sweep is told', seen, (lines) => lines.some((line) => /^Deleted 10\.244\.77\./.test(line)))
+          t.same(await ping.stop(), [], 'no ping lost')
+          const ofBlock = seen().filter((line) => line.includes(BLOCK_B))
+          t.match(ofBlock, [/^10\.244\.12\.0\/26 .*proto 181/], 'one replace')
+          t.equal(ofBlock.length, 1, 'and no delete')
           hostA.ns.ip('rule del pref 32800 table 100')
           await a.stop()
           hostA.ns.ip('route flush table 100')
@@ -238,6 +261,8 @@ if (requireOrSkip(t, { commands: ['ip', 'ping'], packages: ['iproute2', 'iputils
     },
   )
 }
+
+const MONITOR = ['-oL', 'ip', 'monitor', 'route']
 
 /** The kernel's routes with our number, as `ip` prints them. */
 function ours(host: Host): string {
