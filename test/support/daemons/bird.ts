@@ -119,7 +119,9 @@ export class Bird extends Speaker {
             .join(' ')} }`,
       ),
       ...(spec.kernel
-        ? ['protocol kernel { ipv4 { import none; export where source ~ [ RTS_BGP, RTS_STATIC ]; }; }']
+        ? [
+            `protocol kernel { ${spec.persist ? 'persist;' : ''} ipv4 { import none; export where source ~ [ RTS_BGP, RTS_STATIC ]; }; }`,
+          ]
         : []),
       ...spec.peers.map((peer, index) => this.#protocol(peer, index)),
     ]

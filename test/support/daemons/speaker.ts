@@ -56,6 +56,8 @@ export interface SpeakerSpec {
   readonly routes?: readonly OwnRoute[]
   /** Learned routes are written to the kernel (nodebgp, BIRD). */
   readonly kernel?: boolean
+  /** BIRD only: its kernel routes stay when it ends. */
+  readonly persist?: boolean
 }
 
 /** A route as the speaker holds it, learned from a peer. Absent attributes are null; lists are sorted except clusterList. */

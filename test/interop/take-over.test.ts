@@ -1,0 +1,73 @@
+/**
+ * A node moves from BIRD to us (docs/kernel.md, Moving from BIRD): whole daemons with a BGP neighbour that gives both the same routes, and Pods that ping each other a
+ * hundred times a second meanwhile.
+ */
+import t from 'tap'
+import { Bird } from '../support/daemons/bird.js'
+import { type Host, Segment } from '../support/daemons/segment.js'
+import { Nodebgp } from '../support/nodebgp.js'
+import { Pings } from '../support/pings.js'
+import { requireOrSkip } from '../support/require.js'
+import { until } from '../support/wait.js'
+
+const ASN = 64512
+const [BLOCK_A, BLOCK_B] = ['10.244.11.0/26', '10.244.12.0/26']
+const [POD_A, POD_B] = ['10.244.11.10', '10.244.12.10']
+/** Announced while BIRD runs, and withdrawn before we start. */
+const GONE = '10.244.21.0/26'
+const FIB = { driver: 'auto', accept: ['10.244.0.0/16'] }
+
+if (requireOrSkip(t, { commands: ['ip', 'ping', 'bird'], packages: ['iproute2', 'iputils-ping', 'bird2'], root: true }))
+  t.test('from BIRD to us, with a BGP neighbour: no ping is lost, nothing of BIRD is left', async (t) => {
+    const segment = new Segment(t)
+    const [hostA, hostB] = [segment.host('node-a', 11), segment.host('node-b', 12)]
+    const spec = (host: Host, other: Host, ...prefixes: string[]) => ({
+      host,
+      asn: ASN,
+      kernel: true,
+      routes: prefixes.map((prefix) => ({ prefix })),
+      peers: [
+        {
+          address: other.v4,
+          asn: ASN,
+          families: ['ipv4-unicast'] as const,
+          graceful: { restartSeconds: 60, longLivedSeconds: 0 },
+        },
+      ],
+    })
+    const b = segment.add(new Nodebgp(spec(hostB, hostA, BLOCK_B, GONE), { fib: FIB }))
+    const bird = segment.add(new Bird({ ...spec(hostA, hostB, BLOCK_A), persist: true }))
+    const [podA, podB] = [segment.pod(hostA, POD_A), segment.pod(hostB, POD_B)]
+    const of = (proto: string) => hostA.ns.ip(`route show proto ${proto}`)
+    await Promise.all([b.start(), bird.start()])
+    await until(
+      'BIRD has written its routes',
+      () => of('bird'),
+      (text) => [BLOCK_B, GONE].every((one) => text.includes(one)),
+    )
+    await until(
+      'node b has its route',
+      () => hostB.ns.ip('route show proto 179'),
+      (text) => text.includes(BLOCK_A),
+    )
+
+    const pings = [new Pings(hostA, podA, POD_B, 100), new Pings(hostB, podB, POD_A, 100)]
+    t.teardown(() => Promise.all(pings.map((one) => one.kill())))
+    for (const one of pings) await one.goOn()
+
+    // Stopped in order it would say goodbye, and node b would drop the route back to us: with kill -9 it waits for the restart.
+    await bird.kill()
+    t.match(of('bird'), BLOCK_B, 'BIRD is gone, its routes are not')
+    for (const one of pings) await one.goOn()
+    await b.withdraw(GONE)
+    const a = segment.add(new Nodebgp(spec(hostA, hostB, BLOCK_A), { fib: { ...FIB, takeOver: 'bird' } }))
+    await a.start()
+    await until(
+      'nothing of BIRD is left',
+      () => of('bird'),
+      (text) => text === '',
+    )
+    t.match(of('179'), /10\.244\.12\.0\/26 via 172\.31\.5\.12/)
+    t.notMatch(of('179'), GONE)
+    for (const one of pings) t.same(await one.stop(), [], `no ping lost: ${one.name}`)
+  })
