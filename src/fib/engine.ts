@@ -31,6 +31,8 @@ export class FibEngine implements Fib {
   readonly #writer: Writer
   readonly #watch: Watch
   readonly #others: Others
+  /** Our end of the tunnels, as the listeners know it. */
+  #vtep = JSON.stringify(null)
   readonly #listeners: (() => void)[] = []
   #waiters: { readonly upTo: number; readonly resolve: () => void }[] = []
   #unlock: (() => Promise<void>) | null = null
@@ -256,8 +258,19 @@ export class FibEngine implements Fib {
   /** Looks at what was asked for. False where the tables cannot be read now. */
   async #lookNow(): Promise<boolean> {
     const look = this.#watch.take()
-    await this.#options.tunnel?.keep(false, this.#state.rules)
+    await this.#keepTunnel()
     return look === Look.DEVICES || (await this.#resync(look))
+  }
+
+  /** Whoever tells other nodes of our end of the tunnels hears when it is another. */
+  async #keepTunnel(): Promise<void> {
+    const { tunnel } = this.#options
+    if (tunnel === null) return
+    await tunnel.keep(false, this.#state.rules)
+    const text = JSON.stringify(tunnel.ownVtep())
+    if (text === this.#vtep) return
+    this.#vtep = text
+    this.#tellListeners()
   }
 
   /** Reads the tables again and marks what differs. False where they cannot be read now. */

@@ -245,6 +245,18 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
     )
     await setAll(fib, unicast(FAR, '192.168.0.2'))
     fib.sweepAdopted()
+    // Its owner gives it another MAC: whoever tells other nodes of it hears so, and at no time is there none.
+    let told = ''
+    fib.onForeignRoutesChanged(() => {
+      told = fib.ownVtep()?.mac ?? 'none'
+    })
+    let without = 0
+    n1.ip('link set dev vxlan.calico address 66:00:00:00:00:77')
+    await until('the other MAC is told', () => {
+      if (fib.ownVtep() === null) without++
+      return told === '66:00:00:00:00:77'
+    })
+    t.equal(without, 0)
     await fib.stop('flush')
     t.match(fdb(n1, 'vxlan.calico'), /66:00:00:00:00:55/, 'the entry of the owner stays')
     t.notMatch(fdb(n1, 'vxlan.calico'), /6e:62/, 'ours has gone')

@@ -35,6 +35,8 @@ export class VxlanKeeper {
   /** What this process wrote: addresses and MACs. */
   readonly #written = new Set<string>()
   #link: LinkJson | null = null
+  /** The device as it was when it was last in order; while it is looked at again, what others know of it stays. */
+  #told: LinkJson | null = null
   #parent: Parent = { device: null, mtu: 0, address: null }
   #parentReadMs = Number.NEGATIVE_INFINITY
   #monitor: ChildProcess | null = null
@@ -56,7 +58,7 @@ export class VxlanKeeper {
   }
 
   get ownVtep(): OwnVtep | null {
-    const link = this.#link
+    const link = this.#told
     const endpoint = link?.linkinfo?.info_data?.local ?? this.#parent.address
     if (link === null || link.address === undefined || endpoint === null) return null
     const { id, port } = link.linkinfo?.info_data ?? {}
@@ -77,7 +79,11 @@ export class VxlanKeeper {
   /** Device, neighbours and FDB as they are to be. Rejects with a FibError. */
   keep(): Promise<void> {
     return this.#exclusive(async () => {
-      await this.#keepDevice()
+      try {
+        await this.#keepDevice()
+      } finally {
+        this.#told = this.#link
+      }
       await this.#repair()
     })
   }
