@@ -120,7 +120,9 @@ function decodedSets() {
   })
 }
 
-function routes(): PlannedRoute[] {
+type Route = PlannedRoute & { readonly prefix: string }
+
+function routes(): Route[] {
   return Array.from({ length: ROUTES }, (_, n) => routeNumber(n, n % 10 === 0 ? 99 : 1 + (n % 8)))
 }
 
@@ -133,7 +135,7 @@ function kernelRoutes(): KernelRoute[] {
   return all.filter((_, n) => n % 100 !== 1)
 }
 
-function routeNumber(n: number, host: number): PlannedRoute {
+function routeNumber(n: number, host: number): Route {
   return {
     family: Family.IPV4_UNICAST,
     prefix: `${formatIpv4(wordNumber(n) >>> 0)}/${PREFIX_LENGTH}`,
@@ -144,8 +146,8 @@ function routeNumber(n: number, host: number): PlannedRoute {
 }
 
 /** How many operations bring `actual` to `wanted`, both made into text. */
-function simplePlan(wanted: readonly PlannedRoute[], actual: readonly KernelRoute[]): number {
-  const textOf = ({ prefix, kind, metric, hops }: PlannedRoute | KernelRoute): [string, string] => [
+function simplePlan(wanted: readonly Route[], actual: readonly KernelRoute[]): number {
+  const textOf = ({ prefix, kind, metric, hops }: Route | KernelRoute): [string, string] => [
     `${prefix} ${metric}`,
     JSON.stringify([kind, hops]),
   ]

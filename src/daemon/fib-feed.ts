@@ -7,7 +7,7 @@ import { AttributeType } from '../bgp/iana.js'
 import type { FibConfig, PrefixText } from '../config/types.js'
 import { tunnelKinds } from '../fib/encap/mode.js'
 import type { DesiredRoute, Fib } from '../fib/types.js'
-import type { Family } from '../net/family.js'
+import { FAMILIES, type Family } from '../net/family.js'
 import { formatPrefixWords } from '../net/prefix.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
 import type { Rib } from '../rib/rib.js'
@@ -27,7 +27,8 @@ export class FibFeed {
   #maxPaths = 1
   #vxlan = false
   #stopped = false
-  readonly #lists = new Map<string, readonly string[]>()
+  /** By next hop (and LOCAL_PREF): what is wanted of all prefixes that have it alone. */
+  readonly #shared: [Map<string, DesiredRoute>, Map<string, DesiredRoute>] = [new Map(), new Map()]
   #localPref = false
   /** By family and prefix id: 1 where the FIB has been given a route. */
   readonly #given: Uint8Array[] = [new Uint8Array(0), new Uint8Array(0)]
@@ -70,7 +71,7 @@ export class FibFeed {
       const desired = best === 0 ? null : this.#desired(family, prefixes, prefix, best)
       if (desired !== null) {
         given[prefix] = 1
-        this.#fib.set(desired.prefix, desired)
+        this.#fib.set(prefixText(family, prefixes, prefix), desired)
       } else if (given[prefix] === 1) {
         given[prefix] = 0
         this.#fib.set(prefixText(family, prefixes, prefix), null)
@@ -87,37 +88,35 @@ export class FibFeed {
     const { paths, decision } = this.#rib.tables[family]!
     if (paths.source[best] === 0) {
       const text = prefixText(family, prefixes, prefix)
-      return this.#own.get(text)?.blackhole === true ? { family, prefix: text, kind: 'blackhole', nextHops: [] } : null
+      return this.#own.get(text)?.blackhole === true ? BLACKHOLES[family]! : null
     }
     if (!this.#covered(family, prefixes, prefix)) return null
     const { store, nextHops } = this.#rib
     const chosen = decision.multipath(prefix, best, this.#maxPaths)
     const textOf = (path: number): string => nextHops.text(store.get(paths.effective[path]!).nextHopId)
-    const hops = chosen.length === 1 ? this.#alone(textOf(best)) : [...new Set(chosen.map(textOf))]
-    const text = prefixText(family, prefixes, prefix)
-    const route: DesiredRoute = { family, prefix: text, kind: 'unicast', nextHops: hops }
-    // Most have neither: no object is copied for them.
-    if (!this.#vxlan && !this.#localPref) return route
+    const localPref = this.#localPref ? store.get(paths.effective[best]!).localPref >>> 0 : null
+    const vteps = this.#vxlan && family === 0 ? this.#vteps(chosen) : null
+    if (chosen.length === 1 && vteps === null) return this.#alone(family, textOf(best), localPref)
     return {
-      ...route,
-      ...(this.#vxlan && family === 0 ? this.#vteps(chosen) : {}),
-      ...(this.#localPref ? { localPref: store.get(paths.effective[best]!).localPref >>> 0 } : {}),
+      ...desiredRoute(family, chosen.length === 1 ? [textOf(best)] : [...new Set(chosen.map(textOf))], localPref),
+      ...(vteps === null ? {} : { vteps }),
     }
   }
 
-  /** The list of one next hop, shared by all routes that have it. */
-  #alone(nextHop: string): readonly string[] {
-    let list = this.#lists.get(nextHop)
-    if (list === undefined) {
-      if (this.#lists.size >= MAX_LISTS) this.#lists.clear()
-      list = [nextHop]
-      this.#lists.set(nextHop, list)
+  #alone(family: Family, nextHop: string, localPref: number | null): DesiredRoute {
+    const shared = this.#shared[family]!
+    const key = localPref === null ? nextHop : `${nextHop} ${localPref}`
+    let route = shared.get(key)
+    if (route === undefined) {
+      if (shared.size >= MAX_SHARED) shared.clear()
+      route = desiredRoute(family, [nextHop], localPref)
+      shared.set(key, route)
     }
-    return list
+    return route
   }
 
   /** What the far ends say of their tunnels, by next hop. Where it is not to be taken, the effective set is without it (RFC 9012 §11). */
-  #vteps(members: readonly number[]): Pick<DesiredRoute, 'vteps'> {
+  #vteps(members: readonly number[]): ReadonlyMap<string, VxlanTunnel> | null {
     const { store, nextHops } = this.#rib
     const { paths } = this.#rib.tables[0]!
     const vteps = new Map<string, VxlanTunnel>()
@@ -129,7 +128,7 @@ export class FibFeed {
       const nextHop = nextHops.text(set.nextHopId)
       if (tunnel !== null && !vteps.has(nextHop)) vteps.set(nextHop, tunnel)
     }
-    return vteps.size === 0 ? {} : { vteps }
+    return vteps.size === 0 ? null : vteps
   }
 
   #covered(family: Family, prefixes: PrefixTable, prefix: number): boolean {
@@ -163,5 +162,10 @@ export function prefixText(family: Family, prefixes: PrefixTable, prefix: number
   )
 }
 
-const MAX_LISTS = 10_000
+function desiredRoute(family: Family, nextHops: readonly string[], localPref: number | null): DesiredRoute {
+  return localPref === null ? { family, kind: 'unicast', nextHops } : { family, kind: 'unicast', nextHops, localPref }
+}
+
+const BLACKHOLES: readonly DesiredRoute[] = FAMILIES.map(({ family }) => ({ family, kind: 'blackhole', nextHops: [] }))
+const MAX_SHARED = 10_000
 const TUNNEL_BIT = 1 << AttributeType.TUNNEL_ENCAPSULATION

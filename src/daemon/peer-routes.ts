@@ -69,6 +69,8 @@ export class PeerRoutes implements PeerEvents<Peer> {
   readonly #peerOfSource = new Map<number, Peer>()
   #engine: Engine | null = null
   #stopping = false
+  /** Of any session, by performance.now(). */
+  lastStateChangeMs = Number.NEGATIVE_INFINITY
 
   constructor(context: PeerRoutesContext) {
     this.#context = context
@@ -207,6 +209,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
 
   stateChange(peer: Peer, from: SessionState, to: SessionState, reason: string): void {
     const { log } = this.#context
+    this.lastStateChangeMs = performance.now()
     this.#context.restart?.stateChange(peer, from, to)
     log.write('session-state', { peer: peer.name, address: peer.address, from, to, reason, dynamic: peer.dynamic })
   }

@@ -133,6 +133,11 @@ export class Speaker {
     this.#views = this.#makeViews(nowSeconds)
   }
 
+  /** When a session changed its state last, by performance.now(). */
+  get lastStateChangeMs(): number {
+    return this.#routes.lastStateChangeMs
+  }
+
   /** Rejects with an Error of one line: what, where, what to do. */
   async start(): Promise<void> {
     const log = this.#log

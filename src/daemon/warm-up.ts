@@ -2,7 +2,7 @@
  * A rehearsal: small tables of made-up routes go through all that a table goes through, from octets to octets, in a RIB and groups of their own, while the process has
  * nothing else to do. The first real table, and the first loss of a peer, then meet compiled code (gain: bench/README.md, 'What was tried').
  *
- * It runs once after the start, in steps of a few milliseconds, waits while the event loop is late, and leaves nothing behind.
+ * It runs once after the start, in steps of a few milliseconds, waits while sessions come or go and while the event loop is late, and leaves nothing behind.
  */
 import { encodeSegments } from '../bgp/attributes/as-path.js'
 import { NO_ATTRIBUTES } from '../bgp/attributes/decode.js'
@@ -17,8 +17,8 @@ import { PLAIN_INTAKE } from '../rib/intake.js'
 import { Rib } from '../rib/rib.js'
 import { type RibSource, SourceKind } from '../rib/source.js'
 
-/** Begins soon; returns what ends it early. */
-export function warmUp(): () => void {
+/** Begins soon; returns what ends it early. `quietSince`: when a session changed its state last, by performance.now(). */
+export function warmUp(quietSince: () => number = () => Number.NEGATIVE_INFINITY): () => void {
   const steps = rehearsal()
   let dueMs = 0
   let timer: NodeJS.Timeout
@@ -27,7 +27,8 @@ export function warmUp(): () => void {
     timer = setTimeout(step, ms).unref()
   }
   const step = (): void => {
-    if (performance.now() - dueMs > LATE_MS) wait(BUSY_MS)
+    const nowMs = performance.now()
+    if (nowMs - dueMs > LATE_MS || nowMs - quietSince() < QUIET_MS) wait(BUSY_MS)
     else if (steps.next().done !== true) wait(GAP_MS)
   }
   wait(GAP_MS)
@@ -190,3 +191,5 @@ const GAP_MS = 2
 /** So late the loop has other work, which goes first. */
 const LATE_MS = 4
 const BUSY_MS = 100
+/** Without this 1000 sessions took 0.8 s instead of 0.5 s to come up. */
+const QUIET_MS = 250

@@ -7,6 +7,8 @@ import type { KernelRoute, PlannedRoute } from './types.js'
 /** One change of a table. `replace` only where a route of ours is known to be there; `add` is exclusive. */
 export interface FibOperation {
   readonly type: 'add' | 'replace' | 'delete'
+  /** Canonical text. */
+  readonly prefix: string
   readonly route: PlannedRoute
   /** Of a deletion: whose route it is, where not ours. */
   readonly protocol?: number

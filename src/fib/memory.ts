@@ -27,16 +27,16 @@ export class MemoryTable {
   }
 
   apply(operation: FibOperation, table: number, protocol: number): FibOutcome {
-    const { route, type } = operation
+    const { prefix, route, type } = operation
     if (type === 'delete') {
       const owner = operation.protocol ?? protocol
-      this.#keep(route.prefix, (one) => one.protocol !== owner || one.metric !== route.metric)
+      this.#keep(prefix, (one) => one.protocol !== owner || one.metric !== route.metric)
       return DONE
     }
-    const same = this.#at(route.prefix).findIndex((one) => one.metric === route.metric && one.table === table)
+    const same = this.#at(prefix).findIndex((one) => one.metric === route.metric && one.table === table)
     if (type === 'add' && same >= 0) return EXISTS
-    const list = this.#at(route.prefix)
-    const written: KernelRoute = { ...route, protocol, table }
+    const list = this.#at(prefix)
+    const written: KernelRoute = { ...route, prefix, protocol, table }
     if (same >= 0) list[same] = written
     else list.push(written)
     return DONE

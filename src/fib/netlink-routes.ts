@@ -46,7 +46,7 @@ export class RouteTranslator {
 
   /** Writes the request for an operation, without asking for an acknowledgement. Where it throws, nothing was written. */
   encode(operation: FibOperation, sequence: number, writer: NetlinkWriter): void {
-    const key = ipv4PrefixKey(operation.route.prefix)
+    const key = ipv4PrefixKey(operation.prefix)
     if (key >= 0 && this.#model !== null && isAlike(operation, this.#model)) {
       repeatRoute(this.#modelAt, this.#modelOctets, Math.floor(key / 64), key % 64, sequence, writer)
       return
@@ -60,13 +60,13 @@ export class RouteTranslator {
     this.#modelOctets = writer.length - at
   }
 
-  fields({ type, route, protocol = this.#target.protocol }: FibOperation): RouteFields {
+  fields({ type, prefix, route, protocol = this.#target.protocol }: FibOperation): RouteFields {
     const { table } = this.#target
-    const { address, length } = wordsOf(() => parsePrefix(route.prefix))
+    const { address, length } = wordsOf(() => parsePrefix(prefix))
     if (!Number.isInteger(route.metric) || route.metric < 0 || route.metric > U32)
       throw new FibError(`metric ${route.metric} is not a whole number from 0 to ${U32}`)
     const isUnicast = route.kind === 'unicast'
-    if (type !== 'delete' && isUnicast && route.hops.length === 0) throw new FibError(`${route.prefix} has no next hop`)
+    if (type !== 'delete' && isUnicast && route.hops.length === 0) throw new FibError(`${prefix} has no next hop`)
     return {
       address,
       length,
@@ -101,7 +101,9 @@ export class RouteTranslator {
 function isAlike(a: FibOperation, b: FibOperation): boolean {
   const { route } = a
   const { route: other } = b
-  if (a.type !== b.type || a.protocol !== b.protocol || route.metric !== other.metric) return false
+  if (a.type !== b.type || a.protocol !== b.protocol) return false
+  if (route === other) return true
+  if (route.metric !== other.metric) return false
   return (
     a.type === 'delete' || (route.kind === other.kind && route.hops === other.hops && route.source === other.source)
   )

@@ -39,7 +39,7 @@ export function findNetlink(
 export interface OpenedNetlink {
   readonly fd: number
   readonly port: number
-  /** Its buffers are large: 4000 changes fit into one write, and as many failures into what it answers. */
+  /** Its buffers are large: 8000 changes fit into one write, and as many failures into what it answers. */
   readonly large: boolean
 }
 

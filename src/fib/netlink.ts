@@ -1,7 +1,7 @@
 /**
  * Edge: the kernel's routing tables through rtnetlink. One descriptor for changes and dumps, one for what the kernel tells of changes by others.
  *
- * - Up to 4000 changes per write (200 where the socket's buffers are small), of which only the last asks for an acknowledgement. A thread of the pool
+ * - Up to 8000 changes per write (200 where the socket's buffers are small), of which only the last asks for an acknowledgement. A thread of the pool
  *   waits for the kernel. With small writes, each of which waits for its turn of a busy event loop, 5000 of 100,000 routes were written while they came in.
  * - A change that fails answers with its own number: each failed route has the kernel's reason.
  * - Events carry the route, so that the picture of the tables follows without a dump. Our own changes are left out by a filter in the kernel.
@@ -493,7 +493,7 @@ function wordsOf({ errno, words }: NetlinkReply): string {
 
 const MAIN_TABLE = 254
 const LOCAL_TABLE = 255
-const PER_LARGE_WRITE = 4000
+const PER_LARGE_WRITE = 8000
 const PER_WRITE = 200
 const MAX_DUMPS = 5
 const TAKE_SLICE = 1000

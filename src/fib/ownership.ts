@@ -3,16 +3,17 @@
  * those of the others; both must be set so that each pool has one of them. VXLAN is Felix's unless all are ours.
  */
 import type { ProgramClusterRoutes } from '../config/types.js'
+import type { Family } from '../net/family.js'
 import { parsePrefix, prefixContains } from '../net/prefix.js'
 import { modeOf } from './encap/mode.js'
 import type { HopRules } from './resolve.js'
 import type { DesiredRoute, KernelRoute } from './types.js'
 
 /** Why the route is not ours to write; empty when it is. Blackholes of own blocks, and what lies in no range of `fib.encapsulation`, are always ours. */
-export function leftToFelix(route: DesiredRoute, rules: HopRules): string {
+export function leftToFelix(prefix: string, route: DesiredRoute, rules: HopRules): string {
   const value = rules.programClusterRoutes
   if (value === 'Enabled' || route.kind === 'blackhole') return ''
-  const through = classOf(route, rules)
+  const through = classOf(prefix, route.family, rules)
   if (through === null || CLASSES[value].includes(through)) return ''
   return `left to Felix (fib.programClusterRoutes: ${value}): ${WORDS[through]}`
 }
@@ -23,7 +24,7 @@ type RouteClass = 'plain' | 'ipip' | 'other'
  * By what is configured for the range, not by the way the route takes: a route in the same subnet belongs to its pool too. Null: outside of all ranges, where there
  * are any.
  */
-function classOf({ family, prefix }: DesiredRoute, { encapsulation }: HopRules): RouteClass | null {
+function classOf(prefix: string, family: Family, { encapsulation }: HopRules): RouteClass | null {
   if (
     typeof encapsulation !== 'string' &&
     !encapsulation.some(({ within }) => prefixContains(within, parsePrefix(prefix)))

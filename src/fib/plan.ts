@@ -29,18 +29,20 @@ export interface PrefixPlan {
 
 /** `wanted` null: no route of ours is to be there. */
 export function planPrefix(prefix: string, wanted: PlannedRoute | null, actual: ActualRoutes): PrefixPlan {
-  return planRoutes(actual.ours(prefix), wanted, actual)
+  return planRoutes(prefix, actual.ours(prefix), wanted, actual)
 }
 
 /** The same, where our routes of the prefix are at hand. */
 export function planRoutes(
+  prefix: string,
   ours: readonly OurRoute[],
   wanted: PlannedRoute | null,
   actual: Pick<ActualRoutes, 'foreign'>,
 ): PrefixPlan {
+  const remove = (route: OurRoute): FibOperation => removal(prefix, route)
   if (wanted === null) return ours.length === 0 ? NOTHING : { operations: ours.map(remove), conflict: null }
   if (ours.length === 1 && ours[0] === wanted) return NOTHING
-  const foreign = actual.foreign(wanted.prefix, wanted.metric)
+  const foreign = actual.foreign(prefix, wanted.metric)
   let same = 0
   let equal = false
   for (const route of ours) {
@@ -57,7 +59,7 @@ export function planRoutes(
   // Several of ours under one prefix and metric (appended by hand): a replace would reach only the first of them.
   if (same > 1)
     return { operations: ours.filter((route) => route.metric === wanted.metric).map(remove), conflict: null }
-  return { operations: [{ type: same === 1 ? 'replace' : 'add', route: wanted }], conflict: null }
+  return { operations: [{ type: same === 1 ? 'replace' : 'add', prefix, route: wanted }], conflict: null }
 }
 
 /** The plan of many prefixes: those wanted, and those of ours that nobody wants. */
@@ -79,7 +81,7 @@ export function plan(
 export function applyTo(ours: readonly OurRoute[], { type, route }: FibOperation): readonly OurRoute[] {
   // Nearly always there is one route of a prefix, or none.
   if (ours.length === 0 || (ours.length === 1 && ours[0]!.metric === route.metric))
-    return type === 'delete' ? NO_ROUTES : [route]
+    return type === 'delete' ? NO_ROUTES : listOf(route)
   const rest = ours.filter((one) => one.metric !== route.metric)
   return type === 'delete' ? rest : [...rest, route]
 }
@@ -101,12 +103,21 @@ export function isTaken(route: OurRoute): route is KernelRoute {
   return (route as KernelRoute).takenOver === true
 }
 
-function remove(route: OurRoute): FibOperation {
-  if (isTaken(route)) return { type: 'delete', route: { ...route, kind: 'unicast' }, protocol: route.protocol }
-  if (route.kind === 'unicast' || route.kind === 'blackhole') return { type: 'delete', route: route as PlannedRoute }
+function removal(prefix: string, route: OurRoute): FibOperation {
+  if (isTaken(route)) return { type: 'delete', prefix, route: { ...route, kind: 'unicast' }, protocol: route.protocol }
+  if (route.kind === 'unicast' || route.kind === 'blackhole')
+    return { type: 'delete', prefix, route: route as PlannedRoute }
   // Only prefix, protocol, table and metric count in a deletion; kinds other than ours can only come from somebody else's hand.
-  return { type: 'delete', route: { ...route, kind: 'unicast' } }
+  return { type: 'delete', prefix, route: { ...route, kind: 'unicast' } }
 }
+
+/** Prefixes with the same route mostly come one after the other, and share its list. */
+function listOf(route: PlannedRoute): readonly OurRoute[] {
+  if (lastList[0] !== route) lastList = [route]
+  return lastList
+}
+
+let lastList: readonly OurRoute[] = []
 
 export const NO_ROUTES: readonly OurRoute[] = Object.freeze([])
 const NOTHING: PrefixPlan = Object.freeze({ operations: Object.freeze([]), conflict: null })

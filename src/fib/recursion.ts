@@ -29,7 +29,7 @@ export class LearnedRoutes {
 
   /** A route came (+1), went (-1) or changed (0). True: it may be on the way to a next hop that was asked for (quick, and true too often). */
   change(family: Family, prefix: string, by: number): boolean {
-    const length = Number(prefix.slice(prefix.indexOf('/') + 1))
+    const length = lengthOf(prefix)
     this.#counts[family][length]! += by
     if (this.#asked.size === 0) return false
     if (this.#asked.size > MAX_ASKED) return true
@@ -68,7 +68,9 @@ export class LearnedRoutes {
         passedOver = prefix
         continue
       }
-      const planned = planRoute(route, rules, (further) => this.#resolve(further, rules, foreign, [...through, prefix]))
+      const planned = planRoute(prefix, route, rules, (further) =>
+        this.#resolve(further, rules, foreign, [...through, prefix]),
+      )
       if (typeof planned !== 'string') return { metric: 0, hops: planned.hops, connected: false, reason: '', length }
       passedOver = prefix
     }
@@ -95,6 +97,17 @@ function addressOf(nextHop: string): Uint8Array | null {
   }
 }
 
+/** Of canonical text, without a text of its own: every route of a table comes by here. */
+function lengthOf(prefix: string): number {
+  let length = 0
+  let unit = 1
+  for (let at = prefix.length - 1; ; at--, unit *= 10) {
+    const digit = prefix.charCodeAt(at) - ZERO
+    if (digit < 0 || digit > 9) return length
+    length += digit * unit
+  }
+}
+
 /** Up to the first dot or colon. */
 function beginning(text: string): string {
   const dot = text.indexOf('.')
@@ -117,3 +130,4 @@ const MAX_DEPTH = 8
 const MAX_ASKED = 50_000
 /** Of one next hop; more only in tables that are made to be costly. */
 const MAX_RESOLUTIONS = 256
+const ZERO = 48

@@ -85,10 +85,15 @@ export function resolveAnywhere(nextHop: string): Resolution {
 }
 
 /** The route to write, or the reason why there is none yet. */
-export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resolver): PlannedRoute | string {
-  const { family, prefix, kind } = desired
+export function planRoute(
+  prefix: string,
+  desired: DesiredRoute,
+  rules: HopRules,
+  resolve: Resolver,
+): PlannedRoute | string {
+  const { family, kind } = desired
   const metric = kernelMetric(family, metricOf(desired, rules))
-  if (kind === 'blackhole') return { family, prefix, kind, hops: [], metric }
+  if (kind === 'blackhole') return { family, kind, hops: [], metric }
   let hops: KernelHop[] = []
   const far: FarNode[] = []
   const reasons: string[] = []
@@ -103,7 +108,10 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
       reasons.push(`IPv4 next hop ${nextHop} for an IPv6 prefix`)
       continue
     }
-    const wrapped = wrap(desired, nextHop, resolution, desired.vteps?.get(nextHop), rules, resolve)
+    const wrapped =
+      rules.encapsulation === 'never'
+        ? null
+        : wrap({ family, prefix }, nextHop, resolution, desired.vteps?.get(nextHop), rules, resolve)
     if (typeof wrapped === 'string') {
       reasons.push(wrapped)
       continue
@@ -120,11 +128,10 @@ export function planRoute(desired: DesiredRoute, rules: HopRules, resolve: Resol
     }
   }
   const source = rules.sources[family]
-  if (hops.length > 0 && source === null && far.length === 0) return { family, prefix, kind, hops, metric }
+  if (hops.length > 0 && source === null && far.length === 0) return { family, kind, hops, metric }
   if (hops.length > 0)
     return {
       family,
-      prefix,
       kind,
       hops,
       metric,

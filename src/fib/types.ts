@@ -5,11 +5,9 @@ import type { FibConfig } from '../config/types.js'
 import type { Family } from '../net/family.js'
 import type { FarNode, OwnVtep, Vtep } from './encap/types.js'
 
-/** A route that the Loc-RIB wants in the kernel. */
+/** What the Loc-RIB wants in the kernel for a prefix: one object may stand for many prefixes. */
 export interface DesiredRoute {
   readonly family: Family
-  /** Canonical text, `10.244.1.0/26`. */
-  readonly prefix: string
   readonly kind: 'unicast' | 'blackhole'
   /** BGP next hops (canonical text), best first, distinct, at most maxPaths; empty for blackhole. */
   readonly nextHops: readonly string[]
@@ -39,10 +37,9 @@ export interface KernelHop {
   readonly onlink: boolean
 }
 
-/** A route in the form it is written in. */
+/** A route in the form it is written in, for one prefix or for many. */
 export interface PlannedRoute {
   readonly family: Family
-  readonly prefix: string
   readonly kind: 'unicast' | 'blackhole'
   readonly hops: readonly KernelHop[]
   readonly metric: number
@@ -77,7 +74,7 @@ export interface Fib {
   readonly driverReason: string
   /** Opens the driver, reads the kernel's tables, adopts our routes. Rejects with a FibError that says what is missing. */
   start(): Promise<void>
-  /** Full set semantics per prefix: null removes. Applied soon, batched, atomic per route, repeated until equal. */
+  /** Full set semantics per prefix (canonical text, `10.244.1.0/26`): null removes. Applied soon, batched, atomic per route, repeated until equal. */
   set(prefix: string, route: DesiredRoute | null): void
   /** All peers of this run have sent End-of-RIB (or the bounded wait is over): adopted routes that nobody confirmed are removed. */
   sweepAdopted(): void

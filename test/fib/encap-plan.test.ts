@@ -45,11 +45,11 @@ t.test('how a route is written in each mode', async (t) => {
   ] as const
   for (const [encapsulation, resolution, hop] of cases)
     t.match(
-      planRoute(unicast(P, '192.168.0.2'), { ...BASE, encapsulation }, () => resolution),
+      planRoute(P, unicast(P, '192.168.0.2'), { ...BASE, encapsulation }, () => resolution),
       { hops: [hop] },
       encapsulation,
     )
-  const paths = planRoute(unicast(P, '192.168.0.2', '192.168.0.3'), { ...BASE, encapsulation: 'ipip' }, () => far)
+  const paths = planRoute(P, unicast(P, '192.168.0.2', '192.168.0.3'), { ...BASE, encapsulation: 'ipip' }, () => far)
   t.match(
     paths,
     {
@@ -62,13 +62,13 @@ t.test('how a route is written in each mode', async (t) => {
   )
   const inside = { ...far, hops: [{ gateway: null, device: 'flannel.1', onlink: false }] }
   t.match(
-    planRoute(unicast(P, '192.168.0.2'), { ...BASE, encapsulation: 'vxlan' }, () => inside),
+    planRoute(P, unicast(P, '192.168.0.2'), { ...BASE, encapsulation: 'vxlan' }, () => inside),
     /into the tunnel flannel\.1 itself/,
   )
   const vtep = { endpoint: '10.9.9.9', address: '10.244.2.1', mac: null, vni: 1, port: 4789 }
   const said = { ...unicast(P, '192.168.0.2'), vteps: new Map([['192.168.0.2', vtep]]) }
   t.match(
-    planRoute(said, { ...BASE, encapsulation: 'vxlan' }, () => far),
+    planRoute(P, said, { ...BASE, encapsulation: 'vxlan' }, () => far),
     {
       hops: [{ gateway: '10.244.2.1' }],
       far: [{ address: '10.244.2.1', mac: ruleMac('10.9.9.9'), endpoint: '10.9.9.9', vni: null, port: 4789 }],
@@ -80,7 +80,7 @@ t.test(
   'a next hop inside of its own prefix: no tunnel, lest the outer packet takes the same route again',
   async (t) => {
     const plan = (encapsulation: 'ipip' | 'vxlan' | 'udp' | 'never', prefix: string) =>
-      planRoute(unicast(prefix, '192.168.0.2'), { ...BASE, encapsulation }, () => ({ ...far, length: 16 }))
+      planRoute(prefix, unicast(prefix, '192.168.0.2'), { ...BASE, encapsulation }, () => ({ ...far, length: 16 }))
     for (const encapsulation of ['ipip', 'vxlan', 'udp'] as const)
       t.match(plan(encapsulation, '192.168.0.0/24'), /192\.168\.0\.2 lies in 192\.168\.0\.0\/24 itself/, encapsulation)
     t.match(plan('ipip', '192.168.0.0/16'), { hops: [{ device: 'tunl0' }] }, 'the way to it is as long')

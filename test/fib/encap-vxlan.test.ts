@@ -1,11 +1,11 @@
 /** VXLAN on the real kernel: device, neighbours and FDB around the routes; Pods reach each other; what somebody takes away comes back. */
 import t from 'tap'
 import { createFib, type FibOptions } from '../../src/fib/fib.js'
-import type { DesiredRoute, Fib } from '../../src/fib/types.js'
+import type { Fib } from '../../src/fib/types.js'
 import { type Netns, needsNetns } from '../support/netns.js'
 import { requireOrSkip } from '../support/require.js'
 import { makeTwoNodes } from './encap-support.js'
-import { BASE, setAll, unicast, until } from './support.js'
+import { BASE, setAll, unicast, until, type Wanted } from './support.js'
 
 const FAR = '10.244.2.0/26'
 const CALICO = { layout: 'calico', vni: 4096, port: 4789, device: 'vxlan.calico' } as const
@@ -146,7 +146,7 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
     'what BGP says of the far end goes before the rule; several blocks share a VTEP until the last is gone',
     async (t) => {
       const vtep = { endpoint: null, address: '10.244.9.9', mac: '66:11:11:11:11:11', vni: 9, port: 4789 }
-      const of = (prefix: string): DesiredRoute => ({
+      const of = (prefix: string): Wanted => ({
         ...unicast(prefix, '192.168.0.2'),
         vteps: new Map([['192.168.0.2', vtep]]),
       })

@@ -87,9 +87,13 @@ t.test('property: however the output is cut, the objects are the same', async (t
 
 const TARGET = { table: 254, protocol: 179 }
 const hop = (gateway: string | null, device: string | null, onlink = false): KernelHop => ({ gateway, device, onlink })
-const operation = (type: FibOperation['type'], over: Partial<PlannedRoute>): FibOperation => ({
+const operation = (
+  type: FibOperation['type'],
+  { prefix = '10.1.0.0/26', ...over }: Partial<PlannedRoute> & { readonly prefix?: string },
+): FibOperation => ({
   type,
-  route: { family: 0, prefix: '10.1.0.0/26', kind: 'unicast', hops: [hop('192.168.0.2', 'eth0')], metric: 0, ...over },
+  prefix,
+  route: { family: 0, kind: 'unicast', hops: [hop('192.168.0.2', 'eth0')], metric: 0, ...over },
 })
 
 t.test('operations as lines for ip -batch', async (t) => {

@@ -63,20 +63,20 @@ t.test('each failed route has the words of the kernel; the others of the same wr
   await driver.open(() => {})
   t.teardown(() => driver.close())
   bench.putForeign('10.0.5.0/26', '192.168.0.9')
-  const route = (n: number, gateway: string, device = 'v0'): PlannedRoute => ({
+  const route = (gateway: string, device = 'v0'): PlannedRoute => ({
     family: 0,
-    prefix: `10.0.${n}.0/26`,
     kind: 'unicast',
     hops: [{ gateway, device, onlink: false }],
     metric: 0,
   })
   const operations = Array.from({ length: 450 }, (_, n) => ({
     type: 'add' as const,
-    route: n < 250 ? route(n, '192.168.0.2') : { ...route(n - 250, '192.168.0.2'), prefix: `10.1.${n - 250}.0/26` },
+    prefix: n < 250 ? `10.0.${n}.0/26` : `10.1.${n - 250}.0/26`,
+    route: route('192.168.0.2'),
   }))
-  operations[3] = { type: 'add', route: route(3, '172.20.0.1') }
-  operations[199] = { type: 'add', route: route(199, '192.168.0.2', 'nope') }
-  operations[449] = { type: 'add', route: { ...route(0, '172.20.0.1'), prefix: '10.1.199.0/26' } }
+  operations[3] = { ...operations[3]!, route: route('172.20.0.1') }
+  operations[199] = { ...operations[199]!, route: route('192.168.0.2', 'nope') }
+  operations[449] = { ...operations[449]!, route: route('172.20.0.1') }
   const outcomes = await driver.apply(operations)
   t.equal(outcomes.length, 450)
   const failed = outcomes.map((outcome, n) => ({ n, ...outcome })).filter(({ type }) => type !== 'done')
@@ -91,8 +91,10 @@ t.test('each failed route has the words of the kernel; the others of the same wr
   bench.netns!.ip('link add v7 type veth peer name w7')
   bench.netns!.ip('address add 192.168.7.1/24 dev v7')
   bench.netns!.ip('link set v7 up')
-  t.same(await driver.apply([{ type: 'add', route: route(251, '192.168.7.2', 'v7') }]), [{ type: 'done' }])
-  const deletions = operations.map(({ route }) => ({ type: 'delete' as const, route }))
+  t.same(await driver.apply([{ type: 'add', prefix: '10.0.251.0/26', route: route('192.168.7.2', 'v7') }]), [
+    { type: 'done' },
+  ])
+  const deletions = operations.map((operation) => ({ ...operation, type: 'delete' as const }))
   t.same([...new Set((await driver.apply(deletions)).map(({ type }) => type))], ['done'], 'absent ones count as gone')
   t.equal(bench.foreign('10.0.5.0/26').length, 1, 'a deletion hits only our protocol')
 })
@@ -108,8 +110,8 @@ for (const wait of ['handle', 'poll'] as const) {
     t.teardown(() => driver.close())
     t.equal(driver.wait, wait)
     const hops = [{ gateway: '192.168.0.2', device: 'v0', onlink: false }]
-    const ours: PlannedRoute = { family: 0, prefix: A, kind: 'unicast', hops, metric: 0 }
-    await driver.apply([{ type: 'add', route: ours }])
+    const ours: PlannedRoute = { family: 0, kind: 'unicast', hops, metric: 0 }
+    await driver.apply([{ type: 'add', prefix: A, route: ours }])
     bench.netns!.ip(`route add ${B} via 192.168.0.3 proto 4`)
     bench.netns!.ip(`route replace ${A} via 192.168.0.4 proto 179`)
     bench.netns!.ip(`route del ${A} proto 179`)
@@ -219,7 +221,7 @@ async function inherited(t: Scope, netns: string, fds: string): Promise<ChildPro
     const base = ${JSON.stringify(BASE)}
     const fib = createFib({ ...base, driver: 'netlink', netns: '${netns}' }, { log: (fact) => console.log(JSON.stringify(fact)) })
     await fib.start()
-    fib.set('${A}', { family: 0, prefix: '${A}', kind: 'unicast', nextHops: ['192.168.0.2'] })`
+    fib.set('${A}', { family: 0, kind: 'unicast', nextHops: ['192.168.0.2'] })`
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
     stdio: ['ignore', 'pipe', 'inherit', requests, events],
     env: { ...process.env, NODEBGP_SYS: 'none', NODEBGP_NETLINK_FD: fds },

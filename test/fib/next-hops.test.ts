@@ -5,9 +5,8 @@
 import t from 'tap'
 import { LearnedRoutes } from '../../src/fib/recursion.js'
 import { type HopRules, planRoute, type Resolution } from '../../src/fib/resolve.js'
-import type { DesiredRoute } from '../../src/fib/types.js'
 import { needsNetns } from '../support/netns.js'
-import { BASE, blackhole, kernelBench, setAll, unicast, until } from './support.js'
+import { BASE, blackhole, kernelBench, setAll, unicast, until, type Wanted } from './support.js'
 
 const RULES: HopRules = { ...BASE, maxPaths: 16 }
 const A = '10.244.1.0/26'
@@ -27,7 +26,7 @@ function nowhere(nextHop: string): Resolution {
     : { metric: -1, hops: [], connected: false, reason: `no route to ${nextHop}`, length: -1 }
 }
 
-function learned(...routes: readonly DesiredRoute[]): LearnedRoutes {
+function learned(...routes: readonly Wanted[]): LearnedRoutes {
   const byPrefix = new Map(routes.map((route) => [route.prefix, route]))
   const table = new LearnedRoutes((prefix) => byPrefix.get(prefix))
   for (const { family, prefix } of routes) table.change(family, prefix, 1)
@@ -100,11 +99,11 @@ t.test('a route tells whether it may be on the way to a next hop that was asked 
 
 t.test('metric from LOCAL_PREF, source address: on unicast routes', async (t) => {
   const rules: HopRules = { ...RULES, metricFromLocalPref: true, sources: ['10.244.3.1', null] }
-  const plan = (localPref: number) => planRoute({ ...unicast(A, '192.168.0.2'), localPref }, rules, onLink)
+  const plan = (localPref: number) => planRoute(A, { ...unicast(A, '192.168.0.2'), localPref }, rules, onLink)
   t.match(plan(100), { metric: 2147483547, source: '10.244.3.1' })
   t.match(plan(2147482623), { metric: 1024 })
   t.match(plan(0xffffffff), { metric: 1 })
-  t.same(planRoute(blackhole(A), rules, onLink), { family: 0, prefix: A, kind: 'blackhole', hops: [], metric: 0 })
+  t.same(planRoute(A, blackhole(A), rules, onLink), { family: 0, kind: 'blackhole', hops: [], metric: 0 })
 })
 
 for (const driver of ['iproute2', 'netlink'] as const) {

@@ -9,13 +9,24 @@ import t from 'tap'
 import { leftToFelix } from '../../src/fib/ownership.js'
 import { planRoutes } from '../../src/fib/plan.js'
 import type { HopRules } from '../../src/fib/resolve.js'
-import type { DesiredRoute, KernelRoute, PlannedRoute } from '../../src/fib/types.js'
+import type { KernelRoute, PlannedRoute } from '../../src/fib/types.js'
 import { parsePrefix } from '../../src/net/prefix.js'
 import { Process } from '../support/daemons/process.js'
 import { makeNetns, makeVeth, needsNetns } from '../support/netns.js'
 import { Pings } from '../support/pings.js'
 import { requireOrSkip } from '../support/require.js'
-import { BASE, type Bench, blackhole, kernelBench, memoryBench, openFib, setAll, unicast, until } from './support.js'
+import {
+  BASE,
+  type Bench,
+  blackhole,
+  kernelBench,
+  memoryBench,
+  openFib,
+  setAll,
+  unicast,
+  until,
+  type Wanted,
+} from './support.js'
 
 const A = '10.244.1.0/26'
 const B = '10.244.2.0/26'
@@ -28,12 +39,12 @@ t.test('programClusterRoutes: which classes of routes are ours', async (t) => {
     { within: parsePrefix('10.245.0.0/16'), mode: 'never' },
     { within: parsePrefix('10.246.0.0/16'), mode: 'vxlan' },
   ] as const
-  const routes: readonly DesiredRoute[] = ['10.244.1.0/26', '10.245.1.0/26', '10.246.1.0/26', '0.0.0.0/0'].map(
-    (prefix) => unicast(prefix, FIRST),
+  const routes: readonly Wanted[] = ['10.244.1.0/26', '10.245.1.0/26', '10.246.1.0/26', '0.0.0.0/0'].map((prefix) =>
+    unicast(prefix, FIRST),
   )
   const ours = (over: Partial<HopRules>, list = routes) => {
     const rules: HopRules = { ...BASE, ...over }
-    return list.filter((route) => leftToFelix(route, rules) === '').map(({ prefix }) => prefix)
+    return list.filter((route) => leftToFelix(route.prefix, route, rules) === '').map(({ prefix }) => prefix)
   }
   const by = (programClusterRoutes: HopRules['programClusterRoutes']) =>
     ours({ programClusterRoutes, encapsulation: ranges })
@@ -53,14 +64,13 @@ t.test('programClusterRoutes: which classes of routes are ours', async (t) => {
 t.test('the plan with routes that were taken over', async (t) => {
   const planned: PlannedRoute = {
     family: 0,
-    prefix: A,
     kind: 'unicast',
     metric: 0,
     hops: [{ gateway: FIRST, device: 'v0', onlink: false }],
   }
-  const bird: KernelRoute = { ...planned, protocol: 12, table: 254, takenOver: true }
+  const bird: KernelRoute = { ...planned, prefix: A, protocol: 12, table: 254, takenOver: true }
   const plan = (ours: readonly (KernelRoute | PlannedRoute)[], wanted: PlannedRoute | null) =>
-    planRoutes(ours, wanted, { foreign: () => undefined }).operations.map(
+    planRoutes(A, ours, wanted, { foreign: () => undefined }).operations.map(
       ({ type, route, protocol }) => `${type} ${route.metric} ${protocol ?? 'ours'}`,
     )
   t.same(plan([bird], planned), ['replace 0 ours'], 'also where it is equal')

@@ -14,7 +14,9 @@ function via(gateway: string, device = 'eth0'): { gateway: string; device: strin
   return { gateway, device, onlink: false }
 }
 
-function route(over: Partial<PlannedRoute> = {}): PlannedRoute {
+type Route = PlannedRoute & { readonly prefix: string }
+
+function route(over: Partial<Route> = {}): Route {
   return { family: 0, prefix: PREFIX, kind: 'unicast', hops: [via('192.168.0.2')], metric: 0, ...over }
 }
 
@@ -45,7 +47,7 @@ class Table implements ActualRoutes {
   }
 
   applied(operation: FibOperation): void {
-    this.#ours.set(operation.route.prefix, applyTo(this.ours(operation.route.prefix), operation))
+    this.#ours.set(operation.prefix, applyTo(this.ours(operation.prefix), operation))
   }
 }
 
@@ -56,7 +58,10 @@ function tableOf(...routes: readonly KernelRoute[]): Table {
 }
 
 t.test('nothing there: added exclusively', async (t) => {
-  t.same(planPrefix(PREFIX, route(), tableOf()), { operations: [{ type: 'add', route: route() }], conflict: null })
+  t.same(planPrefix(PREFIX, route(), tableOf()), {
+    operations: [{ type: 'add', prefix: PREFIX, route: route() }],
+    conflict: null,
+  })
 })
 
 t.test('equal, also with the hops in another order: nothing to do', async (t) => {
@@ -138,7 +143,7 @@ const kernelRoutes = fc
   })
 const plannedRoutes = fc
   .record({ prefix: prefixes, gateways: hopLists, blackhole: fc.boolean() })
-  .map(({ prefix, gateways, blackhole }): PlannedRoute => {
+  .map(({ prefix, gateways, blackhole }): Route => {
     if (blackhole) return route({ prefix, kind: 'blackhole', hops: [] })
     return route({ prefix, hops: gateways.map((gateway) => via(gateway)) })
   })
@@ -178,8 +183,8 @@ function foreignText(memory: MemoryTable): string {
   return textOf(memory.routes().filter((one) => one.protocol !== OURS))
 }
 
-function textOf(routes: readonly (PlannedRoute | KernelRoute)[]): string {
-  const line = (one: PlannedRoute | KernelRoute): string => {
+function textOf(routes: readonly (Route | KernelRoute)[]): string {
+  const line = (one: Route | KernelRoute): string => {
     const gateways = one.hops.map((hop) => hop.gateway).sort()
     return `${one.prefix} ${one.kind} ${one.metric} ${gateways.join(',')}`
   }

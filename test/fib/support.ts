@@ -98,15 +98,18 @@ export function memoryBench(t: Scope): Bench {
   }
 }
 
-export function unicast(prefix: string, ...nextHops: readonly string[]): DesiredRoute {
+/** What is wanted, and for which prefix. */
+export type Wanted = DesiredRoute & { readonly prefix: string }
+
+export function unicast(prefix: string, ...nextHops: readonly string[]): Wanted {
   return { family: prefix.includes(':') ? 1 : 0, prefix, kind: 'unicast', nextHops }
 }
 
-export function blackhole(prefix: string): DesiredRoute {
+export function blackhole(prefix: string): Wanted {
   return { family: prefix.includes(':') ? 1 : 0, prefix, kind: 'blackhole', nextHops: [] }
 }
 
-export function setAll(fib: Fib, ...routes: readonly DesiredRoute[]): Promise<void> {
+export function setAll(fib: Fib, ...routes: readonly Wanted[]): Promise<void> {
   for (const route of routes) fib.set(route.prefix, route)
   return fib.settled()
 }

@@ -62,7 +62,7 @@ export function entryOf({ prefix, desired, planned, state, reason, adopted, ours
 /** The route that was planned is there, whatever else is. */
 export function isInPlace(cell: Cell, actual: ActualTable): boolean {
   const { planned, ours } = cell
-  return planned !== null && isLeft(cell, planned, planRoutes(ours, planned, actual).operations)
+  return planned !== null && isLeft(cell, planned, planRoutes(cell.prefix, ours, planned, actual).operations)
 }
 
 /** The route is there, and the operations do not concern it. */

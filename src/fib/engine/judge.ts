@@ -6,13 +6,16 @@ import type { FarNode } from '../encap/types.js'
 import { leftToFelix } from '../ownership.js'
 import { type PrefixPlan, planRoutes } from '../plan.js'
 import { protocolName } from '../protocols.js'
-import { formatHops, isLocalAddress, planRoute } from '../resolve.js'
-import type { FibRouteState, KernelRoute, PlannedRoute } from '../types.js'
+import { formatHops, type HopRules, isLocalAddress, planRoute } from '../resolve.js'
+import type { DesiredRoute, FibRouteState, KernelRoute, PlannedRoute } from '../types.js'
 import { type Cell, isInPlace, isLeft } from './cell.js'
 import type { EngineState } from './state.js'
 
 export class Judge {
   readonly #state: EngineState
+  readonly #shared = new Map<DesiredRoute, PlannedRoute | string>()
+  #sharedVersion = -1
+  #sharedRules: HopRules | null = null
   /** Not told yet. */
   #repaired = 0
   #toldRepairMs = Number.NEGATIVE_INFINITY
@@ -24,7 +27,7 @@ export class Judge {
   /** What is to be done for a prefix, and its state as far as it is known without doing it. */
   judge(cell: Cell): readonly FibOperation[] {
     const { desired } = cell
-    const { rules, flushed, ways } = this.#state
+    const { rules, flushed } = this.#state
     const { tunnel } = this.#state.options
     if (desired === null || flushed) tunnel?.want(cell.prefix, NO_FAR_NODES)
     if (desired === null) return this.#plan(cell, null).operations
@@ -33,14 +36,14 @@ export class Judge {
       this.change(cell, 'pending', FLUSHED)
       return this.#plan(cell, null).operations
     }
-    const left = leftToFelix(desired, rules)
+    const left = leftToFelix(cell.prefix, desired, rules)
     if (left !== '') {
       cell.planned = null
       tunnel?.want(cell.prefix, NO_FAR_NODES)
       this.change(cell, 'left', left)
       return this.#plan(cell, null).operations
     }
-    const route = this.#withSource(planRoute(desired, rules, ways.resolve))
+    const route = this.#routeOf(cell.prefix, desired)
     tunnel?.want(cell.prefix, typeof route === 'string' ? NO_FAR_NODES : (route.far ?? NO_FAR_NODES))
     if (typeof route === 'string') {
       cell.planned = null
@@ -62,7 +65,7 @@ export class Judge {
     if (conflict !== null) {
       cell.tries = 0
       this.change(cell, 'conflict', describeForeign(conflict))
-    } else if (operations.length === 0 || isLeft(cell, route, operations)) this.installed(cell, route)
+    } else if (operations.length === 0 || isLeft(cell, route, operations)) this.installed(cell, route.metric)
     else this.change(cell, 'pending', '')
     return operations
   }
@@ -93,9 +96,9 @@ export class Judge {
     if (this.#plan(cell, cell.planned).operations.length > 0) this.#state.cells.mark(cell, mark)
   }
 
-  installed(cell: Cell, { prefix, metric }: PlannedRoute): void {
+  installed(cell: Cell, metric: number): void {
     cell.inherited = false
-    const before = this.#state.actual.foreignBefore(prefix, metric)
+    const before = this.#state.actual.foreignBefore(cell.prefix, metric)
     this.change(cell, 'installed', before === undefined ? '' : `${describeForeign(before)}; it takes the traffic`)
   }
 
@@ -128,7 +131,24 @@ export class Judge {
   }
 
   #plan(cell: Cell, wanted: PlannedRoute | null): PrefixPlan {
-    return planRoutes(cell.ours, wanted, this.#state.actual)
+    return planRoutes(cell.prefix, cell.ours, wanted, this.#state.actual)
+  }
+
+  /** The route to write. Where it does not depend on the prefix, prefixes that want the same get the same object, until a next hop is reached another way. */
+  #routeOf(prefix: string, desired: DesiredRoute): PlannedRoute | string {
+    const { rules, ways } = this.#state
+    if (rules.encapsulation !== 'never') return this.#withSource(planRoute(prefix, desired, rules, ways.resolve))
+    if (this.#sharedVersion !== ways.version || this.#sharedRules !== rules || this.#shared.size >= MAX_SHARED) {
+      this.#shared.clear()
+      this.#sharedRules = rules
+    }
+    let route = this.#shared.get(desired)
+    if (route === undefined) {
+      route = this.#withSource(planRoute(prefix, desired, rules, ways.resolve))
+      this.#shared.set(desired, route)
+    }
+    this.#sharedVersion = ways.version
+    return route
   }
 
   /** The kernel would refuse a source address that this node does not have. */
@@ -145,6 +165,7 @@ function describeForeign(route: KernelRoute): string {
 }
 
 const MAX_TRIES = 3
+const MAX_SHARED = 10_000
 const REPAIR_LOG_MS = 10_000
 const FLUSHED = "flushed by command; 'nodebgp fib restore' writes it again"
 const NO_FAR_NODES: readonly FarNode[] = Object.freeze([])

@@ -54,7 +54,7 @@ export class EngineState implements WaySource {
 
   wanted(prefix: string): DesiredRoute | undefined {
     const desired = this.cells.get(prefix)?.desired ?? undefined
-    return desired === undefined || leftToFelix(desired, this.rules) !== '' ? undefined : desired
+    return desired === undefined || leftToFelix(prefix, desired, this.rules) !== '' ? undefined : desired
   }
 
   resolveForeign(nextHop: string): Resolution {

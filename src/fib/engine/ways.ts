@@ -27,6 +27,7 @@ export class Ways {
   #changed = false
   /** More next hops than are kept: nobody knows which of them changed. */
   #tooMany = false
+  #version = 0
 
   constructor(source: WaySource) {
     this.#source = source
@@ -38,6 +39,11 @@ export class Ways {
     if (this.#learned.change(family, prefix, by)) this.#changed = true
   }
 
+  /** Another number when what was resolved before may be resolved otherwise now. */
+  get version(): number {
+    return this.#version
+  }
+
   get changed(): boolean {
     return this.#changed
   }
@@ -45,6 +51,7 @@ export class Ways {
   /** Resolves the known next hops again. The result: those that are reached another way now; null: any may be. */
   lookAgain(): ReadonlySet<string> | null {
     this.#changed = false
+    this.#version++
     if (this.#tooMany) {
       this.#tooMany = false
       this.#resolved.clear()
@@ -63,6 +70,7 @@ export class Ways {
       if (this.#resolved.size >= MAX_RESOLVED) {
         this.#resolved.clear()
         this.#tooMany = true
+        this.#version++
       }
       known = this.#learned.resolve(nextHop, this.#source.rules, this.#foreign)
       this.#resolved.set(nextHop, known)
@@ -74,11 +82,13 @@ export class Ways {
 
   /** All are resolved anew when asked for. */
   clear(): void {
+    this.#version++
     this.#resolved.clear()
   }
 
   /** The same, and nobody asks for any. */
   forget(): void {
+    this.#version++
     this.#resolved.clear()
     this.#learned.forget()
   }

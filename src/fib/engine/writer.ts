@@ -139,7 +139,7 @@ export class Writer {
           break
         }
         cell.tries = 0
-        if (cell.planned === operation.route) this.#judge.installed(cell, operation.route)
+        if (cell.planned === operation.route) this.#judge.installed(cell, operation.route.metric)
         if (cell.state !== 'unresolved' && cell.state !== 'conflict') this.#judge.markIfUnequal(cell, mark)
         break
       case 'exists':
@@ -152,7 +152,7 @@ export class Writer {
         break
       case 'refused':
         if (isWanted && operation.type !== 'delete') this.#judge.change(cell, 'failed', outcome.words)
-        else this.#state.trouble(`cannot remove ${operation.route.prefix}: ${outcome.words}`)
+        else this.#state.trouble(`cannot remove ${operation.prefix}: ${outcome.words}`)
         break
       default:
         if (isWanted && alone) {
