@@ -187,9 +187,9 @@ const STEP_PREFIXES = 512
 const UPDATE_PREFIXES = 8
 /** The first ones take a hundred times as long as later ones: short steps. */
 const SLOW_PREFIXES = 1536
-const GAP_MS = 2
+const GAP_MS = 0
 /** So late the loop has other work, which goes first. */
 const LATE_MS = 4
-const BUSY_MS = 100
+const BUSY_MS = 20
 /** Without this 1000 sessions took 0.8 s instead of 0.5 s to come up. */
-const QUIET_MS = 250
+const QUIET_MS = 100
