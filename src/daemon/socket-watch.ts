@@ -24,6 +24,8 @@ export interface SocketWatchOptions {
 interface Rise {
   count: number
   lastMs: number
+  /** Names of those that the log has told of, each once while it goes on. */
+  readonly told: Set<string>
 }
 
 export class SocketWatch {
@@ -71,8 +73,11 @@ export class SocketWatch {
       const peers = waiting().filter(({ config }) => CONCERNS[drop](config))
       // Nobody of ours: somebody else's sockets.
       if (peers.length === 0) continue
-      if (rise === undefined) this.#tell(drop, count, peers)
-      this.#rising.set(drop, { count: (rise?.count ?? 0) + count, lastMs: at })
+      const told = rise?.told ?? new Set()
+      const untold = peers.filter(({ name }) => !told.has(name))
+      if (untold.length > 0) this.#tell(drop, count, untold)
+      for (const { name } of untold) told.add(name)
+      this.#rising.set(drop, { count: (rise?.count ?? 0) + count, lastMs: at, told })
     }
   }
 

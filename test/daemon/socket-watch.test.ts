@@ -57,6 +57,17 @@ t.test('a counter that rises is told of those that it may be about, and logged o
   t.notMatch(logged.join(), 'hunter2')
 })
 
+t.test('a neighbour that comes later is told of, too, once', async (t) => {
+  const waiting = [signed]
+  const { rise, logged } = given(waiting)
+  rise('md5Failure', 3)
+  waiting.push({ ...signed, name: 'later' })
+  rise('md5Failure', 2)
+  rise('md5Failure', 1)
+  t.match(logged, [/concerned: signed$/, /TCPMD5Failure: 2 more\).*concerned: later$/])
+  t.equal(logged.length, 2)
+})
+
 t.test('nobody waits: somebody else is meant', async (t) => {
   const { watch, rise, logged } = given([plain])
   rise('md5Failure', 3)
