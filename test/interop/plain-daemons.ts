@@ -1,5 +1,5 @@
 /** BIRD and FRR with a configuration written by the test, for what the common shape (daemons/speaker.ts) has no words for. */
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Process, run } from '../support/daemons/process.js'
 import type { Host } from '../support/daemons/segment.js'
@@ -34,11 +34,16 @@ export class PlainBird {
 
   #write(): void {
     const { dir, v4 } = this.host
-    writeFileSync(join(dir, 'b.conf'), `router id ${v4};\nprotocol device {}\n${this.#text}\n`)
+    writeFileSync(join(dir, 'b.conf'), `log stderr all;\nrouter id ${v4};\nprotocol device {}\n${this.#text}\n`)
   }
 
   ask(...command: string[]): Promise<string> {
     return run('birdc', '-s', join(this.host.dir, 'b.ctl'), ...command)
+  }
+
+  /** What it has logged. */
+  log(): string {
+    return readFileSync(join(this.host.dir, 'out.log'), 'utf8')
   }
 
   /** Waits until what it says to a command matches. */
