@@ -9,8 +9,7 @@ import { prefixText } from '../src/daemon/fib-feed.js'
 import type { ViewContext } from '../src/daemon/view-context.js'
 import { PathViews } from '../src/daemon/view-paths.js'
 import { FAMILIES, Family } from '../src/net/family.js'
-import { PLAIN_AS_PATH } from '../src/reflector/as-path-rules.js'
-import type { ExporterOptions } from '../src/reflector/exporter.js'
+import { type ExporterOptions, PLAIN_CLIENT } from '../src/reflector/exporter.js'
 import { communityForbids, mayAdvertise, outgoingAttributes } from '../src/reflector/reflect.js'
 import { type GroupMember, Reflector } from '../src/reflector/reflector.js'
 import { AdjRibIn } from '../src/rib/adj-rib-in.js'
@@ -298,26 +297,15 @@ export class World {
 
 function optionsOf({ kind, as4, sendPaths, maxMessageOctets }: Listener, family: Family): ExporterOptions {
   return {
+    ...PLAIN_CLIENT,
     family,
     kind,
     localAsn: OUR_ASN,
     clusterId: ROUTER_ID,
     as4,
     maxMessageOctets,
-    extendedNextHop: false,
-    zone: 0,
-    role: null,
     sendPaths,
     selfNextHop: family === Family.IPV4_UNICAST ? Uint8Array.of(10, 0, 0, 1) : SELF_IPV6,
-    sharedSubnet: null,
-    nextHopSelf: false,
-    nextHopKeep: false,
-    sendCommunities: true,
-    asPath: PLAIN_AS_PATH,
-    routeServerClient: false,
-    tunnelEncapsulation: true,
-    gracefulShutdown: false,
-    exportPolicy: null,
   }
 }
 

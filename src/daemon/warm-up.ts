@@ -9,8 +9,7 @@ import { NO_ATTRIBUTES } from '../bgp/attributes/decode.js'
 import { encodePathAttributes } from '../bgp/attributes/encode.js'
 import { Framer } from '../bgp/wire/framer.js'
 import { Family } from '../net/family.js'
-import { PLAIN_AS_PATH } from '../reflector/as-path-rules.js'
-import type { ExporterOptions } from '../reflector/exporter.js'
+import { type ExporterOptions, PLAIN_CLIENT } from '../reflector/exporter.js'
 import { Reflector } from '../reflector/reflector.js'
 import { AdjRibIn } from '../rib/adj-rib-in.js'
 import { PLAIN_INTAKE } from '../rib/intake.js'
@@ -161,26 +160,10 @@ function sourceOptions(number: number) {
 const ASN = 64_512
 const RECEIVER = 2
 const CLIENT: ExporterOptions = Object.freeze({
-  family: Family.IPV4_UNICAST,
-  kind: SourceKind.CLIENT,
+  ...PLAIN_CLIENT,
   localAsn: ASN,
   clusterId: 1,
-  as4: true,
-  maxMessageOctets: 4096,
-  sendPaths: 0,
-  extendedNextHop: false,
-  zone: 0,
-  role: null,
   selfNextHop: Uint8Array.of(192, 0, 2, 254),
-  sharedSubnet: null,
-  nextHopSelf: false,
-  nextHopKeep: false,
-  sendCommunities: true,
-  asPath: PLAIN_AS_PATH,
-  routeServerClient: false,
-  tunnelEncapsulation: true,
-  gracefulShutdown: false,
-  exportPolicy: null,
 })
 const ROUND_PREFIXES = 8192
 const STEP_PREFIXES = 512

@@ -16,7 +16,7 @@ import { applyEdits } from '../rib/policy.js'
 import type { CompiledPolicy, PolicyVerdict } from '../rib/policy-types.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
 import { type RibSource, SourceKind } from '../rib/source.js'
-import { rewriteAsPath } from './as-path-rules.js'
+import { PLAIN_AS_PATH, rewriteAsPath } from './as-path-rules.js'
 import { NO_NEXT_HOP, type OutSetTable } from './out-set.js'
 import {
   asLastResort,
@@ -41,6 +41,27 @@ export interface ExporterOptions extends ExportRules {
   /** null: everything goes out; 'none': nothing, external peers without policy (RFC 8212). */
   readonly exportPolicy: CompiledPolicy | 'none' | null
 }
+
+/** A route reflector client for which nothing is configured. Who we are to it is for the caller to say. */
+export const PLAIN_CLIENT: Readonly<Omit<ExporterOptions, 'localAsn' | 'clusterId' | 'selfNextHop'>> = Object.freeze({
+  family: Family.IPV4_UNICAST,
+  kind: SourceKind.CLIENT,
+  as4: true,
+  maxMessageOctets: 4096,
+  sendPaths: 0,
+  extendedNextHop: false,
+  zone: 0,
+  role: null,
+  sharedSubnet: null,
+  nextHopSelf: false,
+  nextHopKeep: false,
+  sendCommunities: true,
+  asPath: PLAIN_AS_PATH,
+  routeServerClient: false,
+  tunnelEncapsulation: true,
+  gracefulShutdown: false,
+  exportPolicy: null,
+})
 
 class Memo {
   sourceKind = 0

@@ -2,9 +2,8 @@
 import { encodeSegments } from '../../src/bgp/attributes/as-path.js'
 import { NO_ATTRIBUTES } from '../../src/bgp/attributes/decode.js'
 import type { PathAttributes } from '../../src/bgp/attributes/path-attributes.js'
-import { FAMILIES, Family } from '../../src/net/family.js'
-import { PLAIN_AS_PATH } from '../../src/reflector/as-path-rules.js'
-import type { ExporterOptions } from '../../src/reflector/exporter.js'
+import { FAMILIES } from '../../src/net/family.js'
+import { type ExporterOptions, PLAIN_CLIENT } from '../../src/reflector/exporter.js'
 import type { Member, MemberLink } from '../../src/reflector/member.js'
 import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
 import type { GroupLimits, UpdateGroup } from '../../src/reflector/update-group.js'
@@ -34,26 +33,10 @@ export function sequence(...asNumbers: number[]): Uint8Array {
 
 export function exporterOptions(given: Partial<ExporterOptions> = {}): ExporterOptions {
   return {
-    family: Family.IPV4_UNICAST,
-    kind: SourceKind.CLIENT,
+    ...PLAIN_CLIENT,
     localAsn: ASN,
     clusterId: ROUTER_ID,
-    as4: true,
-    maxMessageOctets: 4096,
-    sendPaths: 0,
-    extendedNextHop: false,
-    zone: 0,
-    role: null,
     selfNextHop: Uint8Array.from([10, 0, 0, 1]),
-    sharedSubnet: null,
-    nextHopSelf: false,
-    nextHopKeep: false,
-    sendCommunities: true,
-    asPath: PLAIN_AS_PATH,
-    routeServerClient: false,
-    tunnelEncapsulation: true,
-    gracefulShutdown: false,
-    exportPolicy: null,
     ...given,
   }
 }

@@ -10,8 +10,7 @@ import type { PathAttributes } from '../../src/bgp/attributes/path-attributes.js
 import { words } from '../../src/daemon/own-routes.js'
 import { FAMILIES, Family } from '../../src/net/family.js'
 import { parsePrefix } from '../../src/net/prefix.js'
-import { PLAIN_AS_PATH } from '../../src/reflector/as-path-rules.js'
-import type { ExporterOptions } from '../../src/reflector/exporter.js'
+import { type ExporterOptions, PLAIN_CLIENT } from '../../src/reflector/exporter.js'
 import type { MemberLink } from '../../src/reflector/member.js'
 import type { ExportRules } from '../../src/reflector/reflect.js'
 import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
@@ -118,6 +117,7 @@ class World {
 
   rules(peer: Peer, family: Family): ExportRules {
     return {
+      ...PLAIN_CLIENT,
       kind: peer.kind as ExportRules['kind'],
       localAsn: ASN,
       clusterId: SPEAKER.clusterId,
@@ -125,15 +125,8 @@ class World {
         family === Family.IPV4_UNICAST
           ? Uint8Array.from([10, 0, 0, 1])
           : Uint8Array.from([0x20, 1, ...new Array(13).fill(0), 1]),
-      sharedSubnet: null,
       nextHopSelf: peer.nextHopSelf,
-      nextHopKeep: false,
-      sendCommunities: true,
-      role: null,
-      asPath: PLAIN_AS_PATH,
       routeServerClient: isRouteServerClient(peer.number),
-      tunnelEncapsulation: true,
-      gracefulShutdown: false,
     }
   }
 
@@ -141,13 +134,12 @@ class World {
     const { as4, maxMessageOctets, sendPaths } = variant(peer.number)
     const exportPolicy = hasPolicy(peer.number) ? EXPORT_POLICY : null
     return {
+      ...PLAIN_CLIENT,
       ...this.rules(peer, family),
       family,
       as4,
       maxMessageOctets,
       sendPaths: sendPaths[family]!,
-      extendedNextHop: false,
-      zone: 0,
       exportPolicy,
     }
   }

@@ -7,7 +7,7 @@ import { Session } from '../../src/bgp/session.js'
 import { newPeerCounters } from '../../src/bgp/session-types.js'
 import { prefixText } from '../../src/daemon/fib-feed.js'
 import { FAMILIES, type Family, familyByName } from '../../src/net/family.js'
-import { PLAIN_AS_PATH } from '../../src/reflector/as-path-rules.js'
+import { PLAIN_CLIENT } from '../../src/reflector/exporter.js'
 import { type GroupMember, Reflector } from '../../src/reflector/reflector.js'
 import { AdjRibIn } from '../../src/rib/adj-rib-in.js'
 import type { AttributeRules } from '../../src/rib/attribute-rules.js'
@@ -84,26 +84,11 @@ class LiveWorld {
         this.#listener.index,
         'downstream',
         {
+          ...PLAIN_CLIENT,
           family,
-          kind: SourceKind.CLIENT,
           localAsn: OUR_ASN,
           clusterId: ROUTER_ID,
-          as4: true,
-          extendedNextHop: false,
-          zone: 0,
-          role: null,
-          maxMessageOctets: 4096,
-          sendPaths: 0,
           selfNextHop: family === 0 ? Uint8Array.of(10, 0, 0, 1) : IPV6,
-          sharedSubnet: null,
-          nextHopSelf: false,
-          nextHopKeep: false,
-          sendCommunities: true,
-          asPath: PLAIN_AS_PATH,
-          routeServerClient: false,
-          tunnelEncapsulation: true,
-          gracefulShutdown: false,
-          exportPolicy: null,
         },
         {
           send: (chunks, taken) => {
