@@ -1,27 +1,26 @@
 /**
  * The picture of what others have in the kernel's tables: by prefix, and by longest match. Filled by a dump, kept up to date with what the kernel tells.
+ *
+ * There may be hundreds of thousands (a full table of a routing daemon beside us): one index serves both, and next hops that many routes share are kept once. That is 180 octets
+ * a route, text of the prefix included; with an index by content, one by prefix and one for the match it was 780, and twice the time.
  */
 
-import type { Family } from '../net/family.js'
-import { maskHostBits, parsePrefix } from '../net/prefix.js'
-import type { KernelRoute } from './types.js'
+import { Family } from '../net/family.js'
+import { formatPrefix, ipv4PrefixKey, maskHostBits } from '../net/prefix.js'
+import { isSameHop } from './plan.js'
+import type { KernelHop, KernelRoute } from './types.js'
 
 export class ActualTable {
   readonly #table: number
-  /** By what makes them what they are. */
-  readonly #foreign = new Map<string, Held>()
-  readonly #foreignByPrefix = new Map<string, readonly KernelRoute[]>()
+  /** By prefix length and address: the foreign routes of the prefix, the local table's first (the kernel asks it first), then by metric. */
+  readonly #ipv4: Map<number, Found>[] = []
+  readonly #ipv6: Map<string, Found>[] = []
   /** How many of our table end with those characters (see `ending`): most prefixes that are asked for are none of them, and need no look-up by text. */
   readonly #endings = new Int32Array(ENDINGS)
   #foreignList: readonly KernelRoute[] | null = null
-  /** Per family and prefix length: masked address → foreign routes of the tables that forward, best first. */
-  readonly #match: [Map<number, Map<AddressKey, KernelRoute[]>>, Map<number, Map<AddressKey, KernelRoute[]>>] = [
-    new Map(),
-    new Map(),
-  ]
-  readonly #lengths: [number[], number[]] = [[], []]
   /** Devices with the IPv6 link-local subnet, and how many routes say so. */
   readonly #linkLocalDevices = new Map<string, number>()
+  readonly #hops = new Map<string, readonly KernelHop[]>()
   /** Number of the dump that is taken, or was taken last. */
   #dump = 0
 
@@ -39,62 +38,82 @@ export class ActualTable {
   async endDump(nextTurn: () => Promise<void>): Promise<number> {
     let looked = 0
     let gone = 0
-    for (const [key, held] of this.#foreign) {
+    for (const found of this.#all()) {
       if (++looked % SLICE === 0) await nextTurn()
-      if (held.dump !== this.#dump && this.#remove(key)) gone++
+      for (const held of listOf(found)) {
+        if (held.isOf(this.#dump)) continue
+        this.#remove(held)
+        gone++
+      }
     }
     return gone
   }
 
   /** Takes a route of a dump, or one that came. False where it is known. */
   add(route: KernelRoute): boolean {
-    const key = signature(route)
-    const held = this.#foreign.get(key)
-    if (held !== undefined) {
-      held.dump = this.#dump
-      return false
+    const found = this.#find(route.prefix)
+    if (found !== undefined) {
+      for (const held of listOf(found)) {
+        if (!isSame(held, route)) continue
+        held.found(this.#dump)
+        return false
+      }
     }
-    this.#foreign.set(key, { route, dump: this.#dump })
+    const held = new Held(route, this.#shared(route.hops), this.#dump)
     this.#foreignList = null
-    this.#foreignByPrefix.set(route.prefix, [...(this.#foreignByPrefix.get(route.prefix) ?? []), route])
+    this.#put(route.prefix, found === undefined ? held : [...listOf(found), held].sort(byRank))
     if (route.table === this.#table) this.#endings[ending(route.prefix)]!++
-    this.#index(route)
+    for (const device of linkLocalDevices(route))
+      this.#linkLocalDevices.set(device, (this.#linkLocalDevices.get(device) ?? 0) + 1)
     return true
   }
 
   /** Takes out a route that went. False where it is not known. */
   remove(route: KernelRoute): boolean {
-    return this.#remove(signature(route))
+    const held = this.#of(route.prefix).find((one) => isSame(one, route))
+    if (held !== undefined) this.#remove(held)
+    return held !== undefined
   }
 
   /** Takes out the first route that had to give way to `route`. False where there is none. */
   removeReplaced({ prefix, metric, table }: KernelRoute): boolean {
-    const before = this.#foreignByPrefix.get(prefix)?.find((one) => one.table === table && one.metric === metric)
-    return before !== undefined && this.#remove(signature(before))
+    const before = this.#of(prefix).find((one) => one.table === table && one.metric === metric)
+    if (before !== undefined) this.#remove(before)
+    return before !== undefined
   }
 
   foreign(prefix: string, metric: number): KernelRoute | undefined {
     if (this.#endings[ending(prefix)] === 0) return undefined
-    return this.#foreignByPrefix.get(prefix)?.find((one) => one.metric === metric && one.table === this.#table)
+    return this.#of(prefix).find((one) => one.metric === metric && one.table === this.#table)
   }
 
   /** The foreign route in our table that goes before one of that metric. */
   foreignBefore(prefix: string, metric: number): KernelRoute | undefined {
     if (this.#endings[ending(prefix)] === 0) return undefined
-    return this.#foreignByPrefix.get(prefix)?.find((one) => one.metric < metric && one.table === this.#table)
+    return this.#of(prefix).find((one) => one.metric < metric && one.table === this.#table)
   }
 
   foreignRoutes(): readonly KernelRoute[] {
-    this.#foreignList ??= Array.from(this.#foreign.values(), ({ route }) => route)
+    if (this.#foreignList === null) {
+      const list: KernelRoute[] = []
+      for (const found of this.#all()) list.push(...listOf(found))
+      this.#foreignList = list
+    }
     return this.#foreignList
   }
 
   /** Longest match among foreign routes. `address` is 4 or 16 octets. */
   lookup(family: Family, address: Uint8Array): { readonly route: KernelRoute; readonly length: number } | undefined {
     const masked = Uint8Array.from(address)
-    for (const length of this.#lengths[family]) {
+    const isIpv4 = family === Family.IPV4_UNICAST
+    for (let length = (isIpv4 ? this.#ipv4 : this.#ipv6).length - 1; length >= 0; length--) {
+      const byAddress = isIpv4 ? this.#ipv4[length] : this.#ipv6[length]
+      if (byAddress === undefined || byAddress.size === 0) continue
       maskHostBits(masked, length)
-      const route = this.#match[family].get(length)!.get(addressKey(masked))?.[0]
+      const found = isIpv4
+        ? this.#ipv4[length]!.get(wordOf(masked))
+        : this.#ipv6[length]!.get(formatPrefix(family, masked, length))
+      const route = found === undefined ? undefined : listOf(found).find(isMatched)
       if (route !== undefined) return { route, length }
     }
     return undefined
@@ -105,70 +124,111 @@ export class ActualTable {
     return this.#linkLocalDevices.has(device)
   }
 
-  #remove(key: string): boolean {
-    const route = this.#foreign.get(key)?.route
-    if (route === undefined) return false
-    this.#foreign.delete(key)
+  *#all(): IterableIterator<Found> {
+    for (const byAddress of this.#ipv4) if (byAddress !== undefined) yield* byAddress.values()
+    for (const byAddress of this.#ipv6) if (byAddress !== undefined) yield* byAddress.values()
+  }
+
+  #of(prefix: string): readonly Held[] {
+    const found = this.#find(prefix)
+    return found === undefined ? NONE : listOf(found)
+  }
+
+  #find(prefix: string): Found | undefined {
+    const key = ipv4PrefixKey(prefix)
+    if (key >= 0) return this.#ipv4[key % 64]?.get(Math.floor(key / 64) | 0)
+    return this.#ipv6[lengthOf(prefix)]?.get(prefix)
+  }
+
+  #put(prefix: string, found: Found): void {
+    const key = ipv4PrefixKey(prefix)
+    if (key >= 0) at(this.#ipv4, key % 64).set(Math.floor(key / 64) | 0, found)
+    else at(this.#ipv6, lengthOf(prefix)).set(prefix, found)
+  }
+
+  #remove(held: Held): void {
+    const { prefix, table } = held
     this.#foreignList = null
-    const rest = this.#foreignByPrefix.get(route.prefix)!.filter((one) => one !== route)
-    if (rest.length === 0) this.#foreignByPrefix.delete(route.prefix)
-    else this.#foreignByPrefix.set(route.prefix, rest)
-    if (route.table === this.#table) this.#endings[ending(route.prefix)]!--
-    this.#unindex(route)
-    return true
-  }
-
-  #index(route: KernelRoute): void {
-    if (!isMatched(route)) return
-    for (const device of linkLocalDevices(route))
-      this.#linkLocalDevices.set(device, (this.#linkLocalDevices.get(device) ?? 0) + 1)
-    const { address, length } = parsePrefix(route.prefix)
-    let byAddress = this.#match[route.family].get(length)
-    if (byAddress === undefined) {
-      byAddress = new Map()
-      this.#match[route.family].set(length, byAddress)
-      this.#lengths[route.family].push(length)
-      this.#lengths[route.family].sort((a, b) => b - a)
-    }
-    const key = addressKey(address)
-    const known = byAddress.get(key)
-    if (known === undefined) byAddress.set(key, [route])
+    const rest = this.#of(prefix).filter((one) => one !== held)
+    if (rest.length > 0) this.#put(prefix, rest)
     else {
-      known.push(route)
-      // The kernel asks the local table first.
-      known.sort((a, b) => rank(a) - rank(b))
+      const key = ipv4PrefixKey(prefix)
+      if (key >= 0) this.#ipv4[key % 64]!.delete(Math.floor(key / 64) | 0)
+      else this.#ipv6[lengthOf(prefix)]!.delete(prefix)
     }
-  }
-
-  #unindex(route: KernelRoute): void {
-    if (!isMatched(route)) return
-    for (const device of linkLocalDevices(route)) {
+    if (table === this.#table) this.#endings[ending(prefix)]!--
+    for (const device of linkLocalDevices(held)) {
       const count = this.#linkLocalDevices.get(device)! - 1
       if (count === 0) this.#linkLocalDevices.delete(device)
       else this.#linkLocalDevices.set(device, count)
     }
-    const { address, length } = parsePrefix(route.prefix)
-    const byAddress = this.#match[route.family].get(length)!
-    const key = addressKey(address)
-    const rest = byAddress.get(key)!.filter((one) => one !== route)
-    if (rest.length === 0) byAddress.delete(key)
-    else byAddress.set(key, rest)
+  }
+
+  /** Most routes have the next hops of many others. */
+  #shared(hops: readonly KernelHop[]): readonly KernelHop[] {
+    const key = hops.map((hop) => `${hop.gateway}%${hop.device}${hop.onlink ? '!' : ''}`).join(',')
+    const known = this.#hops.get(key)
+    if (known !== undefined) return known
+    if (this.#hops.size >= MAX_HOPS) this.#hops.clear()
+    this.#hops.set(key, hops)
+    return hops
   }
 }
 
-interface Held {
-  readonly route: KernelRoute
-  /** The last dump that had it. */
-  dump: number
+/** A route, and the last dump that had it. */
+class Held implements KernelRoute {
+  readonly family: Family
+  readonly prefix: string
+  readonly kind: KernelRoute['kind']
+  readonly protocol: number
+  readonly metric: number
+  readonly table: number
+  readonly hops: readonly KernelHop[]
+  readonly source: string | undefined
+  #dump: number
+
+  constructor(route: KernelRoute, hops: readonly KernelHop[], dump: number) {
+    this.family = route.family
+    this.prefix = route.prefix
+    this.kind = route.kind
+    this.protocol = route.protocol
+    this.metric = route.metric
+    this.table = route.table
+    this.hops = hops
+    this.source = route.source
+    this.#dump = dump
+  }
+
+  found(dump: number): void {
+    this.#dump = dump
+  }
+
+  isOf(dump: number): boolean {
+    return this.#dump === dump
+  }
 }
 
-/** IPv4 addresses as numbers: a string for each of hundreds of thousands of routes costs more than the rest of its place. */
-type AddressKey = number | string
+/** Nearly always there is one of a prefix. */
+type Found = Held | readonly Held[]
 
-function addressKey(address: Uint8Array): AddressKey {
-  if (address.length !== 4) return address.join('.')
+function listOf(found: Found): readonly Held[] {
+  return found instanceof Held ? [found] : found
+}
+
+/** IPv4 address as a number: a string for each of hundreds of thousands of routes costs more than the rest of its place. */
+function wordOf(address: Uint8Array): number {
   return (address[0]! << 24) | (address[1]! << 16) | (address[2]! << 8) | address[3]!
 }
+
+function lengthOf(prefix: string): number {
+  return Number(prefix.slice(prefix.indexOf('/') + 1))
+}
+
+function at<K>(byLength: Map<K, Found>[], length: number): Map<K, Found> {
+  byLength[length] ??= new Map()
+  return byLength[length]
+}
+
 /** Length of the text and its last digit. */
 function ending(prefix: string): number {
   const { length } = prefix
@@ -186,13 +246,20 @@ function linkLocalDevices(route: KernelRoute): readonly string[] {
   return route.hops.flatMap((hop) => hop.device ?? [])
 }
 
+function byRank(a: KernelRoute, b: KernelRoute): number {
+  return rank(a) - rank(b)
+}
+
 function rank(route: KernelRoute): number {
   return route.kind === 'local' ? -1 : route.metric
 }
 
-function signature(route: KernelRoute): string {
-  const hops = route.hops.map((hop) => `${hop.gateway}%${hop.device}${hop.onlink ? '!' : ''}`).join(',')
-  return `${route.table} ${route.prefix} ${route.metric} ${route.protocol} ${route.kind} ${hops}`
+/** The hops in the same order; the prefix is the caller's. */
+function isSame(a: KernelRoute, b: KernelRoute): boolean {
+  if (a.table !== b.table || a.metric !== b.metric || a.protocol !== b.protocol || a.kind !== b.kind) return false
+  return a.hops.length === b.hops.length && a.hops.every((hop, index) => isSameHop(hop, b.hops[index]!))
 }
 
+const NONE: readonly Held[] = []
 const SLICE = 5000
+const MAX_HOPS = 1000

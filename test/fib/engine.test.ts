@@ -295,3 +295,40 @@ t.test('a comparison notices foreign routes that came and went, and one that fai
   t.ok(told > 0, 'who asked is told')
   await engine.stop('keep')
 })
+
+t.test('what is told while a dump is compared comes after what was told during it', async (t) => {
+  const driver = new FailingDriver()
+  let trigger: (trigger: FibTrigger) => void = () => {}
+  const open = driver.open.bind(driver)
+  driver.open = (onTrigger) => {
+    trigger = onTrigger
+    return open(onTrigger)
+  }
+  const route = (n: number): KernelRoute => ({
+    family: 0,
+    prefix: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}/32`,
+    kind: 'unicast',
+    protocol: 4,
+    metric: 0,
+    table: 254,
+    hops: [{ gateway: '192.168.0.1', device: 'eth0', onlink: false }],
+  })
+  const routes = Array.from({ length: 20_000 }, (_, n) => route(n))
+  const late = route(20_000)
+  let dumps = 0
+  driver.dump = async (take) => {
+    for (const one of routes) take(one)
+    if (++dumps === 1) return
+    trigger({ type: 'put', replaces: false, route: late })
+    setImmediate(() => trigger({ type: 'gone', replaces: false, route: late }))
+  }
+  const engine = engineOn(driver)
+  await engine.start()
+  engine.reconfigure(RULES)
+  while (dumps < 2) await new Promise((resolve) => setImmediate(resolve))
+  // Written when the comparison is done.
+  engine.set(PREFIXES[0]!, unicast('', '192.168.0.2'))
+  await engine.settled()
+  t.equal(engine.foreignRoutes().length, routes.length, 'the last word is that it is gone')
+  await engine.stop('keep')
+})

@@ -19,7 +19,7 @@ export class Reader {
     this.#state = state
   }
 
-  /** A dump is under way: what is told meanwhile comes after it. */
+  /** A dump is under way, or compared with the picture before: what is told meanwhile comes after it. */
   get dumping(): boolean {
     return this.#dumping
   }
@@ -29,8 +29,13 @@ export class Reader {
     return performance.now() - this.#allEndMs >= this.#allTookMs * COMPARE_SHARE
   }
 
-  readOurs(): Promise<void> {
-    return this.#read('ours', null)
+  async readOurs(): Promise<void> {
+    this.#dumping = true
+    try {
+      await this.#read('ours', null)
+    } finally {
+      this.#dumping = false
+    }
   }
 
   /** True where the picture of the others changed. */
@@ -38,14 +43,20 @@ export class Reader {
     const { actual } = this.#state
     const startMs = performance.now()
     let came = 0
-    actual.beginDump()
-    await this.#read('all', (route) => {
-      if (actual.add(route)) came++
-    })
-    const gone = await actual.endDump(nextTurn)
-    this.#allEndMs = performance.now()
-    this.#allTookMs = this.#allEndMs - startMs
-    return came + gone > 0
+    this.#dumping = true
+    try {
+      actual.beginDump()
+      await this.#read('all', (route) => {
+        if (actual.add(route)) came++
+      })
+      // What is told until here is told again after what came during the dump: the other way round the older would have the last word.
+      const gone = await actual.endDump(nextTurn)
+      this.#allEndMs = performance.now()
+      this.#allTookMs = this.#allEndMs - startMs
+      return came + gone > 0
+    } finally {
+      this.#dumping = false
+    }
   }
 
   /** `foreign` null: those of others are passed over. */
@@ -53,23 +64,18 @@ export class Reader {
     const state = this.#state
     const { table, protocol, driver } = state.options
     const dump = ++this.#dumps
-    this.#dumping = true
-    try {
-      await driver.dump((route) => {
-        const taken = state.isTaken(route)
-        if (route.protocol !== protocol && !taken) foreign?.(route)
-        // Routes of ours in another table (an earlier configuration) are nobody's next hop and not ours to clean up.
-        else if (route.table === table && !(taken && foreign === null)) {
-          const cell = state.cells.obtain(route.prefix)
-          const found = taken ? { ...route, takenOver: true as const } : route
-          if (cell.dump !== dump) cell.found = [found]
-          else cell.found = [...cell.found, found]
-          cell.dump = dump
-        }
-      }, scope)
-    } finally {
-      this.#dumping = false
-    }
+    await driver.dump((route) => {
+      const taken = state.isTaken(route)
+      if (route.protocol !== protocol && !taken) foreign?.(route)
+      // Routes of ours in another table (an earlier configuration) are nobody's next hop and not ours to clean up.
+      else if (route.table === table && !(taken && foreign === null)) {
+        const cell = state.cells.obtain(route.prefix)
+        const found = taken ? { ...route, takenOver: true as const } : route
+        if (cell.dump !== dump) cell.found = [found]
+        else cell.found = [...cell.found, found]
+        cell.dump = dump
+      }
+    }, scope)
     for (const cell of state.cells.values()) {
       // A dump of ours does not show them.
       const taken = foreign === null && state.takes ? cell.ours.filter(isTaken) : NO_ROUTES
