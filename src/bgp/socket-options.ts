@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { NeighborConfig } from '../config/types.js'
+import * as socket from '../sys/socket.js'
 import { findSys, int32, type Sys, SysError } from '../sys/sys.js'
 import * as tcp from '../sys/tcp.js'
 import {
@@ -38,8 +39,8 @@ export class SocketOptions {
     if (this.sys === null)
       return `${demands.join(', ')}: needs system calls, and nothing here provides them: ${this.#why}; install koffi, or take the key${demands.length > 1 ? 's' : ''} out`
     if (config.password === null) return ''
-    for (const socket of this.#listening.values()) {
-      const failure = socket.failures.get(keyId(config))
+    for (const { failures } of this.#listening.values()) {
+      const failure = failures.get(keyId(config))
       if (failure !== undefined) return failure
     }
     return ''
@@ -48,7 +49,7 @@ export class SocketOptions {
   /** What sockets that listen have to know of the neighbours, from now on: those that are open, and those to come. */
   setPlan(plan: ListenPlan): void {
     this.#plan = plan
-    for (const socket of this.#listening.values()) socket.apply(plan)
+    for (const listening of this.#listening.values()) listening.apply(plan)
   }
 
   /**
@@ -60,20 +61,15 @@ export class SocketOptions {
     if (sys === null) return null
     const octets = addressOctets(address)
     const isIpv6 = octets.length === 16
-    const fd = newSocket(sys, isIpv6)
-    try {
-      sys.setsockopt(fd, tcp.SOL_SOCKET, tcp.SO_REUSEADDR, int32(1))
-      if (isIpv6) sys.setsockopt(fd, tcp.IPPROTO_IPV6, tcp.IPV6_V6ONLY, int32(ipv6Only ? 1 : 0))
+    return openTcp(sys, isIpv6, (fd) => {
+      sys.setsockopt(fd, socket.SOL_SOCKET, socket.SO_REUSEADDR, int32(1))
+      if (isIpv6) sys.setsockopt(fd, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int32(ipv6Only ? 1 : 0))
       const family = !isIpv6 ? 'ipv4' : ipv6Only || address !== '::' ? 'ipv6' : 'dual'
-      const socket = new ListeningSocket(sys, fd, family)
-      socket.apply(this.#plan)
-      sys.bind(fd, tcp.sockaddr(octets, port))
-      this.#listening.set(fd, socket)
-      return fd
-    } catch (error) {
-      sys.close(fd)
-      throw error
-    }
+      const listening = new ListeningSocket(sys, fd, family)
+      listening.apply(this.#plan)
+      sys.bind(fd, socket.sockaddr(octets, port))
+      this.#listening.set(fd, listening)
+    })
   }
 
   /** The descriptor is closed, or about to be. */
@@ -87,14 +83,13 @@ export class SocketOptions {
     if (sys === null) return null
     const octets = addressOctets(address)
     const isIpv6 = octets.length === 16
-    const fd = newSocket(sys, isIpv6)
     try {
-      bestEffort(() => setTos(sys, fd, isIpv6))
-      if (settings.password !== null) setKey(sys, fd, octets, null, settings.password.octets)
-      apply(sys, fd, isIpv6, settings)
-      return fd
+      return openTcp(sys, isIpv6, (fd) => {
+        bestEffort(() => setTos(sys, fd, isIpv6))
+        if (settings.password !== null) setKey(sys, fd, octets, null, settings.password.octets)
+        apply(sys, fd, isIpv6, settings)
+      })
     } catch (error) {
-      sys.close(fd)
       throw new Error(optionErrorText(error, settings))
     }
   }
@@ -185,12 +180,10 @@ class ListeningSocket {
   }
 }
 
-function newSocket(sys: Sys, isIpv6: boolean): number {
-  return sys.socket(
-    isIpv6 ? tcp.AF_INET6 : tcp.AF_INET,
-    tcp.SOCK_STREAM | tcp.SOCK_CLOEXEC | tcp.SOCK_NONBLOCK,
-    tcp.IPPROTO_TCP,
-  )
+/** A TCP socket with what it has to have before it is used. */
+function openTcp(sys: Sys, isIpv6: boolean, prepare: (fd: number) => void): number {
+  const family = isIpv6 ? socket.AF_INET6 : socket.AF_INET
+  return socket.openSocket(sys, family, socket.SOCK_STREAM, tcp.IPPROTO_TCP, prepare)
 }
 
 function setKey(sys: Sys, fd: number, address: Uint8Array, prefixLength: number | null, key: Uint8Array): void {
@@ -201,7 +194,8 @@ function setKey(sys: Sys, fd: number, address: Uint8Array, prefixLength: number 
 /** Not the key. */
 function apply(sys: Sys, fd: number, isIpv6: boolean, settings: SocketSettings): void {
   const { ttl, minTtl, device, userTimeoutMs } = settings
-  if (device !== null) sys.setsockopt(fd, tcp.SOL_SOCKET, tcp.SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`))
+  if (device !== null)
+    sys.setsockopt(fd, socket.SOL_SOCKET, socket.SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`))
   if (ttl !== null) setTtl(sys, fd, isIpv6, ttl)
   if (minTtl > 0) setMinTtl(sys, fd, isIpv6, minTtl)
   if (userTimeoutMs > 0)
@@ -209,18 +203,18 @@ function apply(sys: Sys, fd: number, isIpv6: boolean, settings: SocketSettings):
 }
 
 function setTos(sys: Sys, fd: number, isIpv6: boolean): void {
-  if (isIpv6) sys.setsockopt(fd, tcp.IPPROTO_IPV6, tcp.IPV6_TCLASS, int32(tcp.TOS_CS6))
-  else sys.setsockopt(fd, tcp.IPPROTO_IP, tcp.IP_TOS, int32(tcp.TOS_CS6))
+  if (isIpv6) sys.setsockopt(fd, socket.IPPROTO_IPV6, socket.IPV6_TCLASS, int32(tcp.TOS_CS6))
+  else sys.setsockopt(fd, socket.IPPROTO_IP, socket.IP_TOS, int32(tcp.TOS_CS6))
 }
 
 function setTtl(sys: Sys, fd: number, isIpv6: boolean, ttl: number): void {
-  if (isIpv6) sys.setsockopt(fd, tcp.IPPROTO_IPV6, tcp.IPV6_UNICAST_HOPS, int32(ttl))
-  else sys.setsockopt(fd, tcp.IPPROTO_IP, tcp.IP_TTL, int32(ttl))
+  if (isIpv6) sys.setsockopt(fd, socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, int32(ttl))
+  else sys.setsockopt(fd, socket.IPPROTO_IP, socket.IP_TTL, int32(ttl))
 }
 
 function setMinTtl(sys: Sys, fd: number, isIpv6: boolean, ttl: number): void {
-  if (isIpv6) sys.setsockopt(fd, tcp.IPPROTO_IPV6, tcp.IPV6_MINHOPCOUNT, int32(ttl))
-  else sys.setsockopt(fd, tcp.IPPROTO_IP, tcp.IP_MINTTL, int32(ttl))
+  if (isIpv6) sys.setsockopt(fd, socket.IPPROTO_IPV6, socket.IPV6_MINHOPCOUNT, int32(ttl))
+  else sys.setsockopt(fd, socket.IPPROTO_IP, socket.IP_MINTTL, int32(ttl))
 }
 
 function isIpv6Peer(remoteAddress: string): boolean {

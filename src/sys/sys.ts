@@ -37,6 +37,11 @@ export interface Sys {
   attachFilter(fd: number, program: Uint8Array): void
 }
 
+/** Flags of open(2), which are those of socket(2), too. */
+export const O_RDWR = 2
+export const O_NONBLOCK = 0o4000
+export const O_CLOEXEC = 0o2000000
+
 /** An option's value of one int, in the order of this machine. */
 export function int32(value: number): Uint8Array {
   return new Uint8Array(Int32Array.of(value).buffer)

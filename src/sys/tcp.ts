@@ -4,27 +4,7 @@
  * TCP MD5 (RFC 2385): `struct tcp_md5sig` of linux/tcp.h. A key belongs to an address, or with TCP_MD5SIG_EXT to all addresses of a prefix; the
  * kernel takes the key of the longest prefix.
  */
-
-export const AF_INET = 2
-export const AF_INET6 = 10
-export const SOCK_STREAM = 1
-export const SOCK_NONBLOCK = 0o4000
-export const SOCK_CLOEXEC = 0o2000000
-
-export const SOL_SOCKET = 1
-export const SO_REUSEADDR = 2
-export const SO_BINDTODEVICE = 25
-
-export const IPPROTO_IP = 0
-export const IP_TOS = 1
-export const IP_TTL = 2
-export const IP_MINTTL = 21
-
-export const IPPROTO_IPV6 = 41
-export const IPV6_UNICAST_HOPS = 16
-export const IPV6_V6ONLY = 26
-export const IPV6_TCLASS = 67
-export const IPV6_MINHOPCOUNT = 73
+import { hostOrder16, sockaddr } from './socket.js'
 
 export const IPPROTO_TCP = 6
 export const TCP_MD5SIG = 14
@@ -36,17 +16,6 @@ export const TOS_CS6 = 0xc0
 
 /** Longest key that the kernel takes (TCP_MD5SIG_MAXKEYLEN). */
 export const MD5_KEY_MAX_OCTETS = 80
-
-/** sockaddr_in or sockaddr_in6. `address`: 4 or 16 octets. `scope`: number of the interface of a link-local address. */
-export function sockaddr(address: Uint8Array, port = 0, scope = 0): Uint8Array {
-  const isIpv6 = address.length === 16
-  const octets = new Uint8Array(isIpv6 ? 28 : 16)
-  octets.set(hostOrder16(isIpv6 ? AF_INET6 : AF_INET))
-  new DataView(octets.buffer).setUint16(2, port)
-  octets.set(address, isIpv6 ? 8 : 4)
-  if (isIpv6) octets.set(hostOrder32(scope), 24)
-  return octets
-}
 
 /** ::ffff:a.b.c.d, as a socket of IPv6 sees an IPv4 peer. */
 export function mapped(ipv4: Uint8Array): Uint8Array {
@@ -70,14 +39,6 @@ export function md5sig(address: Uint8Array, prefixLength: number | null, key: Ui
   octets.set(hostOrder16(key.length), KEY_LENGTH_AT)
   octets.set(key, KEY_AT)
   return octets
-}
-
-function hostOrder16(value: number): Uint8Array {
-  return new Uint8Array(Uint16Array.of(value).buffer)
-}
-
-function hostOrder32(value: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(value).buffer)
 }
 
 /** sockaddr_storage 128, flags 1, prefix length 1, key length 2, interface 4, key 80. */
