@@ -3,6 +3,17 @@
  * its own from 49152 on.
  */
 import { createSocket, type Socket } from 'node:dgram'
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  openSocket,
+  SO_RCVBUF,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+  sockaddr,
+} from '../sys/socket.js'
 import { findSys, int32, type Sys } from '../sys/sys.js'
 import { hopLimitFilter } from './filter.js'
 import type { BfdTarget } from './types.js'
@@ -139,25 +150,13 @@ export class BfdSockets {
 
 /** With the filter attached before it is bound, so that no packet gets by. */
 function boundSocket(sys: Sys, family: 4 | 6, port: number, onlyThisLink: boolean): number {
-  const fd = sys.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
-  try {
+  return openSocket(sys, family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0, (fd) => {
     if (family === 6) sys.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, int32(1))
     if (onlyThisLink) sys.attachFilter(fd, hopLimitFilter(family))
     sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, int32(RECEIVE_OCTETS))
-    sys.bind(fd, anyAddress(family, port))
+    sys.bind(fd, sockaddr(new Uint8Array(family === 4 ? 4 : 16), port))
     return fd
-  } catch (error) {
-    sys.close(fd)
-    throw error
-  }
-}
-
-/** sockaddr_in or sockaddr_in6 of all addresses. */
-function anyAddress(family: 4 | 6, port: number): Uint8Array {
-  const octets = new Uint8Array(family === 4 ? 16 : 28)
-  octets.set(new Uint8Array(Uint16Array.of(family === 4 ? AF_INET : AF_INET6).buffer))
-  new DataView(octets.buffer).setUint16(2, port)
-  return octets
+  })
 }
 
 function isIpv6({ address }: BfdTarget): boolean {
@@ -178,12 +177,3 @@ const PORTS_TRIED = 100
 const RETRY_MS = 5000
 /** Of thousands of peers, for the time in which the thread does not run; the kernel caps it at net.core.rmem_max. */
 const RECEIVE_OCTETS = 4 << 20
-const AF_INET = 2
-const AF_INET6 = 10
-const SOCK_DGRAM = 2
-const SOCK_CLOEXEC = 0o2000000
-const SOCK_NONBLOCK = 0o4000
-const SOL_SOCKET = 1
-const SO_RCVBUF = 8
-const IPPROTO_IPV6 = 41
-const IPV6_V6ONLY = 26

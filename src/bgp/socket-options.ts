@@ -69,6 +69,7 @@ export class SocketOptions {
       listening.apply(this.#plan)
       sys.bind(fd, socket.sockaddr(octets, port))
       this.#listening.set(fd, listening)
+      return fd
     })
   }
 
@@ -88,6 +89,7 @@ export class SocketOptions {
         bestEffort(() => setTos(sys, fd, isIpv6))
         if (settings.password !== null) setKey(sys, fd, octets, null, settings.password.octets)
         apply(sys, fd, isIpv6, settings)
+        return fd
       })
     } catch (error) {
       throw new Error(optionErrorText(error, settings))
@@ -181,7 +183,7 @@ class ListeningSocket {
 }
 
 /** A TCP socket with what it has to have before it is used. */
-function openTcp(sys: Sys, isIpv6: boolean, prepare: (fd: number) => void): number {
+function openTcp(sys: Sys, isIpv6: boolean, prepare: (fd: number) => number): number {
   const family = isIpv6 ? socket.AF_INET6 : socket.AF_INET
   return socket.openSocket(sys, family, socket.SOCK_STREAM, tcp.IPPROTO_TCP, prepare)
 }

@@ -6,6 +6,7 @@ import { readSync, writeSync } from 'node:fs'
 import { type AddressMessage, decodeAddress, decodeLink, encodeAddressDump, encodeLinkDump } from '../netlink/link.js'
 import { forEachMessage, NetlinkReader, NetlinkWriter } from '../netlink/message.js'
 import { AddressFamily, MessageType } from '../netlink/numbers.js'
+import { openRouteSocket } from '../sys/socket.js'
 import { findSys, type Sys } from '../sys/sys.js'
 
 export interface KernelAddress {
@@ -27,7 +28,7 @@ export function kernelAddresses(): readonly KernelAddress[] | null {
 }
 
 function read(sys: Sys): readonly KernelAddress[] {
-  const fd = sys.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)
+  const fd = openRouteSocket(sys, (opened) => opened)
   try {
     const buffer = new Uint8Array(READ_OCTETS)
     const reader = new NetlinkReader(buffer)
@@ -62,9 +63,4 @@ function encodeAddresses(writer: NetlinkWriter, sequence: number): void {
   encodeAddressDump(writer, AddressFamily.UNSPEC, sequence)
 }
 
-const AF_NETLINK = 16
-const NETLINK_ROUTE = 0
-const SOCK_RAW = 3
-const SOCK_CLOEXEC = 0o2000000
-const SOCK_NONBLOCK = 0o4000
 const READ_OCTETS = 64 << 10

@@ -3,7 +3,8 @@
  * epoll: 0.3 ms from the change to us. Where a future Node.js does not let us, it is read by a timer.
  */
 import { closeSync, readSync } from 'node:fs'
-import { connect, Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { streamOver } from '../sys/descriptor-stream.js'
 
 export interface EventsOptions {
   /** Whole messages, gone after the call. */
@@ -27,7 +28,7 @@ export class NetlinkEvents {
   constructor(fd: number, options: EventsOptions) {
     this.#fd = fd
     this.#options = options
-    this.#socket = options.wait === 'poll' ? null : socketOn(fd)
+    this.#socket = options.wait === 'poll' ? null : streamOver(fd)
     this.wait = this.#socket === null ? 'poll' : 'handle'
     if (this.#socket === null) this.#timer = setInterval(() => this.#poll(), POLL_MS)
     else this.#listen(this.#socket)
@@ -77,29 +78,6 @@ export class NetlinkEvents {
   }
 }
 
-/** A stream over any descriptor; null where this Node.js does not do it. */
-function socketOn(fd: number): Socket | null {
-  try {
-    // The class of the handle is not exported; a connection attempt to nowhere shows it.
-    const probe = connect({ path: `\0nodebgp-${process.pid}` })
-    probe.on('error', () => {})
-    const Pipe = (probe as unknown as { _handle: { constructor: new (type: number) => PipeHandle } })._handle
-      .constructor
-    probe.destroy()
-    const handle = new Pipe(PIPE_SOCKET)
-    const failed = handle.open(fd)
-    if (typeof failed === 'number' && failed !== 0) return null
-    return new Socket({ handle, readable: true, writable: false } as ConstructorParameters<typeof Socket>[0])
-  } catch {
-    return null
-  }
-}
-
-interface PipeHandle {
-  open(fd: number): unknown
-}
-
-const PIPE_SOCKET = 0
 const POLL_MS = 150
 const MAX_READS = 2000
 const READ_OCTETS = 32 << 10

@@ -10,6 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { forEachMessage, type MessageHeader, NetlinkReader, type NetlinkWriter } from '../netlink/message.js'
 import { MessageFlag, MessageType } from '../netlink/numbers.js'
 import { decodeDone, decodeReply, type NetlinkReply } from '../netlink/reply.js'
+import { netlinkSockaddr, openRouteSocket, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_SOCKET } from '../sys/socket.js'
 import { findSys, int32, type Sys, SysError } from '../sys/sys.js'
 import { FibError } from './types.js'
 
@@ -53,8 +54,7 @@ export function openNetlink(sys: Sys, netns: string | null, groups: number): Ope
 }
 
 function openHere(sys: Sys, groups: number): OpenedNetlink {
-  const fd = sys.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)
-  try {
+  return openRouteSocket(sys, (fd) => {
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
       // Kernels before 4.20 have not all of them; then dumps are longer and errors without words.
       attempt(() => sys.setsockopt(fd, SOL_NETLINK, option, int32(1)))
@@ -63,20 +63,15 @@ function openHere(sys: Sys, groups: number): OpenedNetlink {
       attempt(() => sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int32(BUFFER_OCTETS))) &&
       attempt(() => sys.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, int32(SEND_OCTETS)))
     return { fd, port: bindSomewhere(sys, fd, groups), large }
-  } catch (error) {
-    sys.close(fd)
-    throw error
-  }
+  })
 }
 
 /** The port is ours to choose: then it is known, and events can be told apart by it. */
 function bindSomewhere(sys: Sys, fd: number, groups: number): number {
   for (let tries = 0; ; tries++) {
     const port = LOWEST_PORT + Math.floor(Math.random() * (HIGHEST_PORT - LOWEST_PORT))
-    const address = new Uint8Array(Uint32Array.of(0, port, groups).buffer)
-    new Uint16Array(address.buffer)[0] = AF_NETLINK
     try {
-      sys.bind(fd, address)
+      sys.bind(fd, netlinkSockaddr(port, groups))
       return port
     } catch (error) {
       if (!(error instanceof SysError && error.code === 'EADDRINUSE') || tries >= 10) throw error
@@ -248,14 +243,6 @@ function attempt(action: () => void): boolean {
 
 /** Descriptors from whoever started us. */
 export const FD_VARIABLE = 'NODEBGP_NETLINK_FD'
-const AF_NETLINK = 16
-const NETLINK_ROUTE = 0
-const SOCK_RAW = 3
-const SOCK_CLOEXEC = 0o2000000
-const SOCK_NONBLOCK = 0o4000
-const SOL_SOCKET = 1
-const SO_RCVBUFFORCE = 33
-const SO_SNDBUFFORCE = 32
 const SOL_NETLINK = 270
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11

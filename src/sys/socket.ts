@@ -29,26 +29,19 @@ export const IPV6_V6ONLY = 26
 export const IPV6_TCLASS = 67
 export const IPV6_MINHOPCOUNT = 73
 
-/** A non-blocking socket. Where `prepare` throws, it is closed again, and the error goes on. */
-export function openSocket(
-  sys: Sys,
-  domain: number,
-  type: number,
-  protocol: number,
-  prepare: (fd: number) => void,
-): number {
+/** A non-blocking socket, as `prepare` hands it on. Where that throws, it is closed again, and the error goes on. */
+export function openSocket<T>(sys: Sys, domain: number, type: number, protocol: number, prepare: (fd: number) => T): T {
   const fd = sys.socket(domain, type | O_CLOEXEC | O_NONBLOCK, protocol)
   try {
-    prepare(fd)
-    return fd
+    return prepare(fd)
   } catch (error) {
     sys.close(fd)
     throw error
   }
 }
 
-/** A non-blocking socket of rtnetlink: devices, addresses, routes. The kernel gives it a port with its first request, unless `prepare` binds it. */
-export function openRouteSocket(sys: Sys, prepare: (fd: number) => void = () => {}): number {
+/** The same of rtnetlink: devices, addresses, routes. The kernel gives it a port with its first request, unless `prepare` binds it. */
+export function openRouteSocket<T>(sys: Sys, prepare: (fd: number) => T): T {
   return openSocket(sys, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, prepare)
 }
 

@@ -1,5 +1,5 @@
 /** Socket options on real sockets of this machine: encoding, many keys, what they cost the kernel, and what is said when there is no room. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { connect, createServer, type Server, Socket } from 'node:net'
 import t from 'tap'
 import { SocketOptions } from '../../src/bgp/socket-options.js'
@@ -59,6 +59,23 @@ t.test('what neighbours mean for a socket that listens', async (t) => {
 })
 
 const provided = findSys().sys !== null && process.platform === 'linux'
+t.test(
+  'a socket that cannot be prepared is closed again',
+  { skip: !provided && 'nothing provides system calls' },
+  async (t) => {
+    const options = new SocketOptions()
+    const open = (): number => readdirSync('/proc/self/fd').length
+    const before = open()
+    const settings = socketSettings(neighbor({ name: 'n', address: '127.0.0.1', bindDevice: 'no-such0' }))
+    for (let i = 0; i < 20; i++)
+      t.throws(() => options.connectingSocket('127.0.0.1', settings), /bindDevice no-such0: there is no such interface/)
+    // No address of this machine (RFC 5737).
+    for (let i = 0; i < 20; i++)
+      t.throws(() => options.listeningSocket('192.0.2.1', 0, false), { code: 'EADDRNOTAVAIL' })
+    t.equal(open(), before)
+  },
+)
+
 t.test('five hundred neighbours with passwords', { skip: !provided && 'nothing provides system calls' }, async (t) => {
   const limit = Number(readFileSync('/proc/sys/net/core/optmem_max', 'latin1'))
   const options = new SocketOptions()

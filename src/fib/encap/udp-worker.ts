@@ -4,9 +4,9 @@
  */
 import { createSocket } from 'node:dgram'
 import { readSync, writeSync } from 'node:fs'
-import { connect, Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
-import { findSys } from '../../sys/sys.js'
+import { streamOver } from '../../sys/descriptor-stream.js'
+import { findSys, O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../../sys/sys.js'
 import { BlockTable, takePacket } from './udp-packet.js'
 
 export interface UdpJob {
@@ -38,7 +38,11 @@ function main(job: UdpJob): void {
   socket.on('error', (error) => answer({ type: 'failed', reason: `UDP port ${job.port}: ${error.message}` }))
   parentPort!.on('message', (blocks: UdpBlocks) => table.replace(blocks))
   socket.bind({ port: job.port, ...(job.address === null ? {} : { address: job.address }) }, () => {
-    const tun = streamOf(fd)
+    const tun = streamOver(fd)
+    if (tun === null) {
+      answer({ type: 'failed', reason: `this Node.js (${process.version}) cannot wait for packets of ${job.device}` })
+      return
+    }
     tun.on('data', (first: Buffer) => {
       send(first)
       drain(fd, send)
@@ -89,31 +93,12 @@ function openTun(device: string): number {
   return fd
 }
 
-/** A descriptor of no kind that Node.js knows, watched through the handle class of its pipes. */
-function streamOf(fd: number): Socket {
-  const probe = connect({ path: `\0nodebgp-tun-${process.pid}` })
-  probe.on('error', ignore)
-  const { constructor: Pipe } = (probe as unknown as { _handle: { constructor: new (type: number) => PipeHandle } })
-    ._handle
-  probe.destroy()
-  const handle = new Pipe(0)
-  handle.open(fd)
-  return new Socket({ handle } as never)
-}
-
-interface PipeHandle {
-  open(fd: number): void
-}
-
 function answer(message: UdpAnswer): void {
   parentPort!.postMessage(message)
 }
 
 function ignore(): void {}
 
-const O_RDWR = 2
-const O_NONBLOCK = 0o4000
-const O_CLOEXEC = 0o2000000
 const IFF_TUN = 1
 /** No header of four octets in front of each packet. */
 const IFF_NO_PI = 0x1000
