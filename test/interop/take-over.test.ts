@@ -1,6 +1,6 @@
 /**
  * A node moves from BIRD to us (docs/kernel.md, Moving from BIRD): whole daemons with a BGP neighbour that gives both the same routes, and Pods that ping each other a
- * hundred times a second meanwhile.
+ * hundred times a second meanwhile. What is lost depends on how BIRD ends.
  */
 import t from 'tap'
 import { Bird } from '../support/daemons/bird.js'
@@ -17,57 +17,74 @@ const [POD_A, POD_B] = ['10.244.11.10', '10.244.12.10']
 const GONE = '10.244.21.0/26'
 const FIB = { driver: 'auto', accept: ['10.244.0.0/16'] }
 
-if (requireOrSkip(t, { commands: ['ip', 'ping', 'bird'], packages: ['iproute2', 'iputils-ping', 'bird2'], root: true }))
-  t.test('from BIRD to us, with a BGP neighbour: no ping is lost, nothing of BIRD is left', async (t) => {
-    const segment = new Segment(t)
-    const [hostA, hostB] = [segment.host('node-a', 11), segment.host('node-b', 12)]
-    const spec = (host: Host, other: Host, ...prefixes: string[]) => ({
-      host,
-      asn: ASN,
-      kernel: true,
-      routes: prefixes.map((prefix) => ({ prefix })),
-      peers: [
-        {
-          address: other.v4,
+/** How BIRD is ended; `quiet`: its neighbours do not hear of it. */
+const ENDS = [
+  { name: 'kill -9', quiet: true, persist: false, end: (bird: Bird) => bird.kill() },
+  { name: 'birdc graceful restart', quiet: true, persist: false, end: (bird: Bird) => bird.gracefulEnd() },
+  { name: 'SIGTERM', quiet: false, persist: true, end: (bird: Bird) => bird.stop() },
+]
+
+const needs = { commands: ['ip', 'ping', 'bird', 'birdc'], packages: ['iproute2', 'iputils-ping', 'bird2'], root: true }
+if (requireOrSkip(t, needs))
+  for (const neighbor of ['nodebgp', 'bird'] as const)
+    for (const { name, quiet, persist, end } of ENDS)
+      t.test(`from BIRD, ended by ${name}, to us; the neighbour is ${neighbor}`, async (t) => {
+        const segment = new Segment(t)
+        const [hostA, hostB] = [segment.host('node-a', 11), segment.host('node-b', 12)]
+        const spec = (host: Host, other: Host, ...prefixes: string[]) => ({
+          host,
           asn: ASN,
-          families: ['ipv4-unicast'] as const,
-          graceful: { restartSeconds: 60, longLivedSeconds: 0 },
-        },
-      ],
-    })
-    const b = segment.add(new Nodebgp(spec(hostB, hostA, BLOCK_B, GONE), { fib: FIB }))
-    const bird = segment.add(new Bird({ ...spec(hostA, hostB, BLOCK_A), persist: true }))
-    const [podA, podB] = [segment.pod(hostA, POD_A), segment.pod(hostB, POD_B)]
-    const of = (proto: string) => hostA.ns.ip(`route show proto ${proto}`)
-    await Promise.all([b.start(), bird.start()])
-    await until(
-      'BIRD has written its routes',
-      () => of('bird'),
-      (text) => [BLOCK_B, GONE].every((one) => text.includes(one)),
-    )
-    await until(
-      'node b has its route',
-      () => hostB.ns.ip('route show proto 179'),
-      (text) => text.includes(BLOCK_A),
-    )
+          kernel: true,
+          persist,
+          routes: prefixes.map((prefix) => ({ prefix })),
+          peers: [
+            {
+              address: other.v4,
+              asn: ASN,
+              families: ['ipv4-unicast'] as const,
+              graceful: { restartSeconds: 60, longLivedSeconds: 0 },
+            },
+          ],
+        })
+        const specB = spec(hostB, hostA, BLOCK_B, GONE)
+        const b = segment.add(neighbor === 'bird' ? new Bird(specB) : new Nodebgp(specB, { fib: FIB }))
+        const bird = segment.add(new Bird(spec(hostA, hostB, BLOCK_A)))
+        const [podA, podB] = [segment.pod(hostA, POD_A), segment.pod(hostB, POD_B)]
+        const of = (proto: string) => hostA.ns.ip(`route show proto ${proto}`)
+        await Promise.all([b.start(), bird.start()])
+        await until(
+          'BIRD has written its routes',
+          () => of('bird'),
+          (text) => [BLOCK_B, GONE].every((one) => text.includes(one)),
+        )
+        await until(
+          'node b has its route',
+          () => hostB.ns.ip(`route show ${BLOCK_A}`),
+          (text) => text.includes(`via ${hostA.v4}`),
+        )
 
-    const pings = [new Pings(hostA, podA, POD_B, 100), new Pings(hostB, podB, POD_A, 100)]
-    t.teardown(() => Promise.all(pings.map((one) => one.kill())))
-    for (const one of pings) await one.goOn()
+        const pings = [new Pings(hostA, podA, POD_B, 100), new Pings(hostB, podB, POD_A, 100)]
+        t.teardown(() => Promise.all(pings.map((one) => one.kill())))
+        for (const one of pings) await one.goOn()
 
-    // Stopped in order it would say goodbye, and node b would drop the route back to us: with kill -9 it waits for the restart.
-    await bird.kill()
-    t.match(of('bird'), BLOCK_B, 'BIRD is gone, its routes are not')
-    for (const one of pings) await one.goOn()
-    await b.withdraw(GONE)
-    const a = segment.add(new Nodebgp(spec(hostA, hostB, BLOCK_A), { fib: { ...FIB, takeOver: 'bird' } }))
-    await a.start()
-    await until(
-      'nothing of BIRD is left',
-      () => of('bird'),
-      (text) => text === '',
-    )
-    t.match(of('179'), /10\.244\.12\.0\/26 via 172\.31\.5\.12/)
-    t.notMatch(of('179'), GONE)
-    for (const one of pings) t.same(await one.stop(), [], `no ping lost: ${one.name}`)
-  })
+        await end(bird)
+        t.match(of('bird'), BLOCK_B, 'BIRD is gone, its routes are not')
+        if (quiet) for (const one of pings) await one.goOn()
+        else await b.notEstablished(hostA.v4)
+        await b.withdraw(GONE)
+        const a = segment.add(new Nodebgp(spec(hostA, hostB, BLOCK_A), { fib: { ...FIB, takeOver: 'bird' } }))
+        await a.start()
+        await until(
+          'nothing of BIRD is left',
+          () => of('bird'),
+          (text) => text === '',
+        )
+        t.match(of('179'), /10\.244\.12\.0\/26 via 172\.31\.5\.12/)
+        t.notMatch(of('179'), GONE)
+        for (const one of pings) {
+          const lost = await one.stop()
+          if (quiet) t.same(lost, [], `no ping lost: ${one.name}`)
+          // From BIRD's goodbye until it hears from us the neighbour has no route to us.
+          else t.ok(lost.length > 0, `${one.name}: ${lost.length} pings lost`)
+        }
+      })

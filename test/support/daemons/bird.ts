@@ -44,6 +44,12 @@ export class Bird extends Speaker {
     await this.#configure()
   }
 
+  /** As an operator ends it before another start: no NOTIFICATION, the kernel's routes stay. */
+  async gracefulEnd(): Promise<void> {
+    await this.#ask('graceful', 'restart')
+    await this.process?.ended
+  }
+
   async sessions(): Promise<Map<string, string>> {
     const sessions = new Map<string, string>()
     for (const [address, block] of await this.#protocols()) sessions.set(address, field(block, 'BGP state') ?? 'Idle')
