@@ -62,6 +62,7 @@ const ROWS: readonly Row[] = [
       'src/fib/netlink-socket.ts',
       'src/fib/lock.ts',
       'src/fib/ip-batch.ts',
+      'src/fib/ip-monitor.ts',
       'src/fib/ip-run.ts',
       'src/fib/tunnel.ts',
       'src/fib/encap/encapsulator.ts',

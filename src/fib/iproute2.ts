@@ -3,9 +3,6 @@
  * `ip -j route show`, changes behind our back by an `ip monitor` child, whose lines are only taken as a reason to look again: the kernel drops
  * routes without a word (a device goes down, an address goes away), and a slow comparison finds what no event told.
  */
-
-import { type ChildProcess, spawn } from 'node:child_process'
-import { atExit } from '../at-exit.js'
 import { FAMILIES, Family } from '../net/family.js'
 import {
   DONE,
@@ -18,6 +15,7 @@ import {
 } from './driver.js'
 import { IpBatch } from './ip-batch.js'
 import { JsonArraySplitter, parseRoute } from './ip-json.js'
+import { IpMonitor } from './ip-monitor.js'
 import { netnsArgs, runIp } from './ip-run.js'
 import { formatOperation } from './ip-text.js'
 import { FibError, type KernelRoute } from './types.js'
@@ -36,12 +34,11 @@ export class Iproute2Driver implements FibDriver {
   readonly #options: Iproute2Options
   readonly #prefixArgs: readonly string[]
   readonly #batch: IpBatch
-  #monitor: ChildProcess | null = null
+  #monitor: IpMonitor | null = null
   #onTrigger: (trigger: FibTrigger) => void = () => {}
   #compareTimer: NodeJS.Timeout | null = null
   #monitorTimer: NodeJS.Timeout | null = null
   #closed = false
-  #forgetExit: () => void = () => {}
 
   constructor(options: Iproute2Options) {
     this.#options = options
@@ -49,7 +46,7 @@ export class Iproute2Driver implements FibDriver {
     this.#batch = new IpBatch(this.#prefixArgs, (words) => this.#trouble(`${words}; starting it again`))
   }
 
-  /** Process ids of the children, for tests. */
+  /** Process ids of the children, for tests. The monitor is below its shell. */
   get childPids(): { readonly batch: number | null; readonly monitor: number | null } {
     return { batch: this.#batch.pid, monitor: this.#monitor?.pid ?? null }
   }
@@ -57,7 +54,6 @@ export class Iproute2Driver implements FibDriver {
   async open(onTrigger: (trigger: FibTrigger) => void): Promise<void> {
     await this.#checkPossible()
     this.#onTrigger = onTrigger
-    this.#forgetExit = atExit(() => this.#killMonitor())
     this.#startMonitor()
     this.#compareTimer = setInterval(() => onTrigger('slow'), this.#options.compareMs)
   }
@@ -94,12 +90,7 @@ export class Iproute2Driver implements FibDriver {
     this.#closed = true
     if (this.#compareTimer !== null) clearInterval(this.#compareTimer)
     if (this.#monitorTimer !== null) clearTimeout(this.#monitorTimer)
-    this.#forgetExit()
-    const monitor = this.#monitor
-    const monitorEnd = monitor === null ? null : new Promise<void>((resolve) => monitor.once('close', () => resolve()))
-    this.#killMonitor()
-    await this.#batch.close()
-    await monitorEnd
+    await Promise.all([this.#monitor?.close(), this.#batch.close()])
   }
 
   async #checkPossible(): Promise<void> {
@@ -152,34 +143,23 @@ export class Iproute2Driver implements FibDriver {
   #startMonitor(): void {
     this.#monitorTimer = null
     if (this.#closed) return
-    const child = spawn('ip', [...this.#prefixArgs, '-o', 'monitor', 'route', 'link', 'address'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    this.#monitor = child
     let end = ''
-    child.stdout.setEncoding('latin1')
-    child.stdout.on('data', (chunk: string) => {
-      const text = end + chunk
-      end = text.slice(-LINE_START)
-      if (LINK_LINE.test(text)) this.#batch.renew()
-      this.#onTrigger('event')
-    })
-    child.on('error', () => {})
-    child.on('close', (code, signal) => {
-      if (this.#monitor === child) this.#monitor = null
-      if (this.#closed) return
-      this.#trouble(
-        `ip monitor ended (${signal === null ? `exit status ${code}` : `signal ${signal}`}); starting it again`,
-      )
-      this.#monitorTimer = setTimeout(() => {
-        this.#startMonitor()
+    this.#monitor = new IpMonitor([...this.#prefixArgs, '-o', 'monitor', 'route', 'link', 'address'], {
+      take: (chunk) => {
+        const text = end + chunk
+        end = text.slice(-LINE_START)
+        if (LINK_LINE.test(text)) this.#batch.renew()
         this.#onTrigger('event')
-      }, MONITOR_RESTART_MS)
+      },
+      ended: (how) => {
+        this.#monitor = null
+        this.#trouble(`ip monitor ended (${how}); starting it again`)
+        this.#monitorTimer = setTimeout(() => {
+          this.#startMonitor()
+          this.#onTrigger('event')
+        }, MONITOR_RESTART_MS)
+      },
     })
-  }
-
-  #killMonitor(): void {
-    this.#monitor?.kill('SIGTERM')
   }
 
   #trouble(reason: string): void {

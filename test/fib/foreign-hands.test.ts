@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { type Netns, needsNetns } from '../support/netns.js'
+import { childrenOf } from '../support/processes.js'
 import { type Bench, blackhole, kernelBench, setAll, type TestFib, unicast, until } from './support.js'
 
 const A = '10.244.1.0/26'
@@ -250,8 +251,9 @@ t.test('iproute2: the periodic comparison finds what no event told', needsNetns(
   const bench = kernelBench(t)
   const { fib, driver } = await bench.open({ metric: METRIC, compareMs: 500 })
   await setAll(fib, ...WANTED)
-  process.kill(driver!.childPids.monitor!, 'SIGSTOP')
+  const monitor = childrenOf(driver!.childPids.monitor!)[0]!
+  process.kill(monitor, 'SIGSTOP')
   bench.takeOurs(A)
   await until('back', () => bench.ours().join() === HEALTHY.join())
-  process.kill(driver!.childPids.monitor!, 'SIGCONT')
+  process.kill(monitor, 'SIGCONT')
 })

@@ -7,6 +7,7 @@ import t from 'tap'
 import { createFib } from '../../src/fib/fib.js'
 import { FibError } from '../../src/fib/types.js'
 import { needsNetns } from '../support/netns.js'
+import { childrenOf } from '../support/processes.js'
 import { BASE, kernelBench, setAll, unicast, until } from './support.js'
 
 const A = '10.244.1.0/26'
@@ -166,7 +167,8 @@ t.test('the ip children are killed: routes go on as before', options, async (t) 
   t.same(bench.ours(), [`${A} via 192.168.0.3`, '10.244.2.0/26 via 192.168.0.2'])
   await until('the end of the child is told', () => facts.some((fact) => fact.event === 'fib-trouble'))
   const monitor = driver!.childPids.monitor!
-  process.kill(monitor, 'SIGKILL')
+  // The shell above it tells us.
+  process.kill(childrenOf(monitor)[0]!, 'SIGKILL')
   await until('another monitor', () => (driver!.childPids.monitor ?? monitor) !== monitor)
   bench.takeOurs(A)
   await until('seen by the new monitor', () => bench.ours().includes(`${A} via 192.168.0.3`))

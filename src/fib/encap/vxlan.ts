@@ -2,11 +2,10 @@
  * Edge: the VXLAN device, its neighbours and its FDB, through `ip` and `bridge`. An `ip monitor neigh` child on this one device tells when somebody changes them;
  * they are then read and put back. What other owners have on a device of theirs is left alone: there, only what we wrote is removed.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { atExit } from '../../at-exit.js'
 import type { VxlanConfig } from '../../config/types.js'
 import type { FibFact } from '../driver.js'
 import { IpBatch } from '../ip-batch.js'
+import { IpMonitor } from '../ip-monitor.js'
 import { netnsArgs, runIp } from '../ip-run.js'
 import { findParent, type LinkJson, PARENT_READ_MS, type Parent, showLinks } from '../tunnel.js'
 import { FibError } from '../types.js'
@@ -39,13 +38,12 @@ export class VxlanKeeper {
   #told: LinkJson | null = null
   #parent: Parent = { device: null, mtu: 0, address: null }
   #parentReadMs = Number.NEGATIVE_INFINITY
-  #monitor: ChildProcess | null = null
+  #monitor: IpMonitor | null = null
   #monitoredIndex = 0
   #timer: NodeJS.Timeout | null = null
   #queue: Promise<unknown> = Promise.resolve()
   #said = ''
   #closed = false
-  readonly #forgetExit: () => void
 
   constructor(options: VxlanOptions) {
     this.#options = options
@@ -54,7 +52,6 @@ export class VxlanKeeper {
     const onExit = (words: string): void => this.#warn(`${words}; starting it again`)
     this.#ip = new IpBatch(this.#before, onExit)
     this.#bridge = new IpBatch(this.#before, onExit, 'bridge')
-    this.#forgetExit = atExit(() => this.#monitor?.kill('SIGTERM'))
   }
 
   get ownVtep(): OwnVtep | null {
@@ -109,10 +106,7 @@ export class VxlanKeeper {
   async close(): Promise<void> {
     this.#closed = true
     if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#forgetExit()
-    const monitor = this.#monitor
-    const end = monitor === null ? null : new Promise<void>((resolve) => monitor.once('close', () => resolve()))
-    monitor?.kill('SIGTERM')
+    const end = this.#monitor?.close()
     await this.#queue
     await Promise.all([this.#ip.close(), this.#bridge.close(), end])
   }
@@ -246,23 +240,19 @@ export class VxlanKeeper {
   // --- events
 
   #startMonitor(index: number): void {
-    this.#monitor?.kill('SIGTERM')
+    void this.#monitor?.close()
     this.#monitor = null
     this.#monitoredIndex = index
     if (index === 0 || this.#closed) return
     // A device that has come back has another number, which the children have to learn.
     this.#ip.renew()
     this.#bridge.renew()
-    const child = spawn('ip', [...this.#before, '-o', 'monitor', 'neigh', 'dev', this.#device], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    this.#monitor = child
-    child.stdout.on('data', () => this.#lookSoon())
-    child.on('error', () => {})
-    child.on('close', () => {
-      if (this.#monitor !== child) return
-      this.#monitor = null
-      this.#monitoredIndex = 0
+    this.#monitor = new IpMonitor([...this.#before, '-o', 'monitor', 'neigh', 'dev', this.#device], {
+      take: () => this.#lookSoon(),
+      ended: () => {
+        this.#monitor = null
+        this.#monitoredIndex = 0
+      },
     })
     // What happened before it listened.
     this.#lookSoon()
