@@ -225,7 +225,11 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
       `kernel routes by driver ${f.driver}${f.why === '' ? '' : ` (${f.why})`}, ${f.adopted} adopted from an earlier run`,
   },
   'fib-conflict': { level: 'warn', text: (f) => `kernel route ${f.prefix}: ${f.reason}`, limitBy: () => '' },
-  'fib-failed': { level: 'error', text: (f) => `${f.prefix} not installed: ${f.reason}`, limitBy: (f) => f.reason },
+  'fib-failed': {
+    level: 'error',
+    text: (f) => `${f.prefix} not installed: ${f.reason}`,
+    limitBy: (f) => f.reason.split(';', 1)[0]!,
+  },
   'fib-swept': {
     level: 'info',
     text: (f) =>

@@ -262,11 +262,13 @@ export class FibEngine implements Fib {
     return look === Look.DEVICES || (await this.#resync(look))
   }
 
-  /** Whoever tells other nodes of our end of the tunnels hears when it is another. */
+  /** Whoever tells other nodes of our end of the tunnels hears when it is another. What is wrong with a device is said of each route through it. */
   async #keepTunnel(): Promise<void> {
     const { tunnel } = this.#options
     if (tunnel === null) return
+    const before = JSON.stringify([...tunnel.troubles])
     await tunnel.keep(false, this.#state.rules)
+    if (JSON.stringify([...tunnel.troubles]) !== before) this.#cells.markAll()
     const text = JSON.stringify(tunnel.ownVtep())
     if (text === this.#vtep) return
     this.#vtep = text

@@ -3,7 +3,6 @@
  * any other, such as Felix's tunl0, we only say what is wrong.
  */
 import type { FibFact } from './driver.js'
-import { tunnelKinds } from './encap/mode.js'
 import { ALIAS, isOurs } from './encap/ours.js'
 import type { TunnelRules } from './encap/types.js'
 import { netnsArgs, runIp } from './ip-run.js'
@@ -130,8 +129,11 @@ export async function showLinks(netns: string | null, device: string | null): Pr
   }
 }
 
-/** `first`: rejects with a FibError where there cannot be a tunnel; later calls only log. */
-export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rules: TunnelRules) => Promise<void> {
+/** A device of another type has the tunnel's name. */
+export class OtherDeviceError extends FibError {}
+
+/** Says what is wrong, once per change; rejects with a FibError where there cannot be a tunnel. */
+export function createTunnelKeeper(options: TunnelOptions): (rules: TunnelRules) => Promise<void> {
   const before = netnsArgs(options.netns)
   let said = ''
   let parent: Parent = { device: null, mtu: 0, address: null }
@@ -166,6 +168,7 @@ export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rul
       if (link === undefined) throw new FibError(`tunnel device ${device} is not there after it was made`)
     }
     const verdict = judgeTunnel(link, parent.mtu, tunnelAddress)
+    if (link.linkinfo?.info_kind !== 'ipip') throw new OtherDeviceError(verdict.problems.join('; '))
     for (const repair of verdict.repairs) {
       const result = await runIp([...before, ...repair.split(' ')])
       if (result.status !== 0) throw new FibError(`ip ${repair}: ${result.stderr}`)
@@ -181,16 +184,10 @@ export function createTunnelKeeper(options: TunnelOptions): (first: boolean, rul
     said = text
   }
 
-  return async (first, rules) => {
-    if (!tunnelKinds(rules.encapsulation).has('ipip')) return
+  return async (rules) => {
     if (!isDeviceName(rules.tunnelDevice))
       throw new FibError(`fib.tunnelDevice '${rules.tunnelDevice}' is no device name`)
-    try {
-      await keep(rules.tunnelDevice, rules.tunnelAddress === undefined ? options.tunnelAddress : rules.tunnelAddress)
-    } catch (error) {
-      if (first) throw error
-      say((error as Error).message)
-    }
+    await keep(rules.tunnelDevice, rules.tunnelAddress === undefined ? options.tunnelAddress : rules.tunnelAddress)
   }
 }
 

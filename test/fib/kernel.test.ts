@@ -6,11 +6,13 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createFib } from '../../src/fib/fib.js'
 import { FibError } from '../../src/fib/types.js'
+import { Process } from '../support/daemons/process.js'
 import { needsNetns } from '../support/netns.js'
 import { childrenOf } from '../support/processes.js'
 import { BASE, kernelBench, setAll, unicast, until } from './support.js'
 
 const A = '10.244.1.0/26'
+const B = '10.244.2.0/26'
 const options = needsNetns()
 
 for (const driver of ['iproute2', 'netlink'] as const) {
@@ -189,20 +191,7 @@ t.test('the batch child is killed in the middle of a large change: nothing is lo
 
 t.test('a tunnel on a kernel without IPIP is refused with the module and the ways out', options, async (t) => {
   const bench = kernelBench(t)
-  const probe = spawnSync('ip', [
-    '-n',
-    bench.netns!.name,
-    'link',
-    'add',
-    'probe',
-    'type',
-    'ipip',
-    'local',
-    'any',
-    'remote',
-    'any',
-  ])
-  if (probe.status === 0 || /File exists/.test(String(probe.stderr))) {
+  if (hasIpip(bench.netns!.name)) {
     const { fib } = await bench.open({ encapsulation: 'ipip', tunnelDevice: 'nb0', tunnelAddress: '10.244.7.0/32' })
     await setAll(fib, unicast(A, '192.168.0.2'))
     t.same(bench.ours(), [`${A} via 192.168.0.2 onlink`])
@@ -212,6 +201,56 @@ t.test('a tunnel on a kernel without IPIP is refused with the module and the way
   await t.rejects(refused, { name: 'FibError', message: /modprobe ipip[\s\S]*fib\.encapsulation: never/ })
   t.ok(await refused.catch((error: unknown) => error instanceof FibError))
 })
+
+for (const driver of ['iproute2', 'netlink'] as const) {
+  t.test(`${driver}: a reload to a tunnel that cannot be had: the routes before go on`, options, async (t) => {
+    const bench = kernelBench(t, driver)
+    const netns = bench.netns!
+    const { fib, facts } = await bench.open({ nodeAddresses: ['192.168.0.1'] })
+    await setAll(fib, unicast(A, '192.168.0.2'), unicast(B, '192.168.0.3'))
+    const before = [`${A} via 192.168.0.2`, `${B} via 192.168.0.3`]
+    t.same(bench.ours(), before)
+    const dir = mkdtempSync(join(tmpdir(), 'fib-'))
+    const monitor = new Process(netns.name, join(dir, 'log'), 'stdbuf', ['-oL', 'ip', 'monitor', 'route'])
+    t.teardown(() => monitor.kill().then(() => rmSync(dir, { recursive: true })))
+    const seen = (): string => monitor.logTail(Number.POSITIVE_INFINITY)
+    await until('the monitor sees', () => {
+      bench.putForeign('198.51.100.0/24', '192.168.0.9')
+      bench.takeForeign('198.51.100.0/24')
+      return /Deleted 198/.test(seen())
+    })
+    const refused = async (reason: RegExp): Promise<void> => {
+      await until('the reason', () => reason.test(fib.entry(B)?.reason ?? ''))
+      t.match(fib.entry(A), { state: 'failed', reason: /; the route before stays: via 192\.168\.0\.2 dev v0$/ })
+      t.same(bench.ours(), before)
+      t.ok(facts.some(({ event, fields }) => event === 'warning' && 'text' in fields && reason.test(fields.text)))
+    }
+    if (!hasIpip(netns.name)) {
+      fib.reconfigure({ ...BASE, encapsulation: 'ipip' })
+      await refused(/this kernel has no IPIP tunnels.*modprobe ipip/)
+      await setAll(fib, unicast('10.244.3.0/26', '192.168.0.2'))
+      t.match(fib.entry('10.244.3.0/26'), { state: 'failed', reason: /no IPIP tunnels[^;]*;[^;]*subnet$/ }, 'a new one')
+      fib.set('10.244.3.0/26', null)
+    }
+    // Somebody else's devices with these names: routes would be taken, and packets lost.
+    netns.ip('link add nb0 type bridge')
+    netns.ip('link set nb0 up')
+    fib.reconfigure({ ...BASE, encapsulation: 'ipip', tunnelDevice: 'nb0' })
+    await refused(/nb0 is of type bridge, not ipip; set fib\.tunnelDevice/)
+    netns.ip('link add flannel.1 type bridge')
+    netns.ip('link set flannel.1 up')
+    fib.reconfigure({ ...BASE, encapsulation: 'vxlan' })
+    await refused(/flannel\.1 is of type bridge, not vxlan; set fib\.vxlan\.device/)
+    netns.ip('link del flannel.1')
+    await until('the device can be had', () =>
+      [A, B].every((prefix) => netns.ip(`route show ${prefix}`).includes('dev flannel.1 proto 179 onlink')),
+    )
+    await until('all of it is in order', () => [A, B].every((prefix) => fib.entry(prefix)?.state === 'installed'))
+    fib.reconfigure(BASE)
+    await until('as before', () => bench.ours().join() === before.join())
+    t.notMatch(seen(), /Deleted 10\.244/, 'no moment without a route')
+  })
+}
 
 t.test('without the program ip: says which package brings it', { skip: process.platform !== 'linux' }, async (t) => {
   const empty = mkdtempSync(join(tmpdir(), 'fib-'))
@@ -237,6 +276,12 @@ t.test('a namespace that is not there is told in the words of ip', options, asyn
   const fib = createFib({ ...BASE, driver: 'iproute2', netns: 'no-such-namespace' }, { log: () => {} })
   await t.rejects(fib.start(), { name: 'FibError', message: /no-such-namespace/ })
 })
+
+function hasIpip(netns: string): boolean {
+  const words = 'link add probe type ipip local any remote any'
+  const probe = spawnSync('ip', ['-n', netns, ...words.split(' ')], { encoding: 'utf8' })
+  return probe.status === 0 || /File exists/.test(probe.stderr)
+}
 
 function* manyPrefixes(count: number): Generator<string> {
   for (let i = 0; i < count; i++) {

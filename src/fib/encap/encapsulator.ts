@@ -3,9 +3,9 @@
  */
 import type { UdpTunnelConfig, VxlanConfig } from '../../config/types.js'
 import type { FibFact } from '../driver.js'
-import { createTunnelKeeper } from '../tunnel.js'
+import { createTunnelKeeper, OtherDeviceError } from '../tunnel.js'
 import { tunnelKinds } from './mode.js'
-import type { Encapsulator, TunnelRules } from './types.js'
+import type { Encapsulator, TunnelRules, TunnelTrouble } from './types.js'
 import { UdpKeeper } from './udp.js'
 import { VxlanKeeper } from './vxlan.js'
 
@@ -24,20 +24,25 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
   const keepIpip = createTunnelKeeper(options)
   let vxlan: VxlanKeeper | null = null
   let udp: UdpKeeper | null = null
-  let said = ''
+  /** By device: those of which the log says that something is wrong. */
+  let troubles: ReadonlyMap<string, TunnelTrouble> = new Map()
   /** What the keepers were made with: another mode may come with other settings. */
   let madeWith = { vxlan: '', udp: '' }
 
-  const guard = async (first: boolean, work: () => Promise<void>): Promise<void> => {
+  /** What is wrong, told once per change; null: nothing. */
+  const guard = async (first: boolean, device: string, work: () => Promise<void>): Promise<TunnelTrouble | null> => {
+    const before = troubles.get(device)
     try {
       await work()
-      said = ''
     } catch (error) {
       if (first) throw error
-      const text = (error as Error).message
-      if (text !== said) options.log({ event: 'warning', fields: { text } })
-      said = text
+      const words = (error as Error).message
+      if (words !== before?.words) options.log({ event: 'warning', fields: { text: words } })
+      return { words, isOther: error instanceof OtherDeviceError }
     }
+    if (before !== undefined)
+      options.log({ event: 'notice', fields: { text: `the tunnel device ${device} can be used again` } })
+    return null
   }
 
   return {
@@ -48,7 +53,12 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
         vxlan: JSON.stringify(settings.vxlan),
         udp: JSON.stringify([settings.udp, settings.tunnelAddress]),
       }
-      await keepIpip(first, rules)
+      const found = new Map<string, TunnelTrouble>()
+      const keep = async (device: string, work: () => Promise<void>): Promise<void> => {
+        const trouble = await guard(first, device, work)
+        if (trouble !== null) found.set(device, trouble)
+      }
+      if (kinds.has('ipip')) await keep(rules.tunnelDevice, () => keepIpip(rules))
       if (kinds.has('vxlan')) {
         if (vxlan !== null && made.vxlan !== madeWith.vxlan) {
           await vxlan.close()
@@ -57,7 +67,7 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
         vxlan ??= new VxlanKeeper(settings)
         madeWith = { ...madeWith, vxlan: made.vxlan }
         const keeper = vxlan
-        await guard(first, () => keeper.keep())
+        await keep(settings.vxlan.device, () => keeper.keep())
       }
       if (kinds.has('udp')) {
         if (udp !== null && made.udp !== madeWith.udp) {
@@ -67,8 +77,12 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
         udp ??= new UdpKeeper(settings)
         madeWith = { ...madeWith, udp: made.udp }
         const keeper = udp
-        await guard(first, () => keeper.keep())
+        await keep(settings.udp.device, () => keeper.keep())
       }
+      troubles = found
+    },
+    get troubles() {
+      return troubles
     },
     want(prefix, far) {
       vxlan?.want(prefix, far)

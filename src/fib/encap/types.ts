@@ -54,6 +54,13 @@ export interface OwnVtep {
   readonly port: number
 }
 
+/** Why routes through a tunnel's device cannot be written now. */
+export interface TunnelTrouble {
+  readonly words: string
+  /** The device is there and no such tunnel: packets through it would be lost. */
+  readonly isOther: boolean
+}
+
 /** What the engine needs of the tunnels. One call at a time, in this order: keep, want …, prepare, (routes are written), tidy. */
 export interface Encapsulator {
   /** Devices, and what is known of the far nodes. Rejects with a FibError where `first` and there cannot be a tunnel; later it only logs. */
@@ -66,5 +73,7 @@ export interface Encapsulator {
   tidy(complete: boolean): Promise<void>
   /** Our end of the VXLAN tunnels; null without one. */
   ownVtep(): OwnVtep | null
+  /** By device. */
+  readonly troubles: ReadonlyMap<string, TunnelTrouble>
   close(): Promise<void>
 }

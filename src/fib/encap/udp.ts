@@ -9,7 +9,7 @@ import { parsePrefix } from '../../net/prefix.js'
 import { findSys } from '../../sys/sys.js'
 import type { FibFact } from '../driver.js'
 import { netnsArgs, runIp } from '../ip-run.js'
-import { findParent, showLinks } from '../tunnel.js'
+import { findParent, OtherDeviceError, showLinks } from '../tunnel.js'
 import { FibError } from '../types.js'
 import { judgeTun } from './devices.js'
 import { ALIAS } from './ours.js'
@@ -60,7 +60,9 @@ export class UdpKeeper {
     if (this.#worker === null || link === undefined) {
       await this.close()
       if (link !== undefined && link.linkinfo?.info_kind !== 'tun')
-        throw new FibError(`device ${udp.device} is there and no TUN device; set fib.udp.device to another name`)
+        throw new OtherDeviceError(
+          `device ${udp.device} is there and no TUN device; set fib.udp.device to another name`,
+        )
       await this.#start(parent.address)
       await ip(`link set dev ${udp.device} alias ${ALIAS}`)
       await ip(`link set dev ${udp.device} addrgenmode none`)

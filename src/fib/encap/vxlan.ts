@@ -7,7 +7,7 @@ import type { FibFact } from '../driver.js'
 import { IpBatch } from '../ip-batch.js'
 import { IpMonitor } from '../ip-monitor.js'
 import { netnsArgs, runIp } from '../ip-run.js'
-import { findParent, type LinkJson, PARENT_READ_MS, type Parent, showLinks } from '../tunnel.js'
+import { findParent, type LinkJson, OtherDeviceError, PARENT_READ_MS, type Parent, showLinks } from '../tunnel.js'
 import { FibError } from '../types.js'
 import { ipv4Of, judgeVxlan, vxlanCommand, type WantedVxlan } from './devices.js'
 import { FarTable, fdbText, SEVERAL, type VxlanChanges } from './far-table.js'
@@ -131,6 +131,7 @@ export class VxlanKeeper {
       if (link === null) throw new FibError(`VXLAN device ${this.#device} is not there after it was made`)
       verdict = judgeVxlan(link, wanted)
     }
+    if (link?.linkinfo?.info_kind !== 'vxlan') throw new OtherDeviceError(verdict.problems.join('; '))
     for (const repair of verdict.repairs) await this.#ipNow(repair)
     this.#link = verdict.repairs.length === 0 ? link : ((await showLinks(netns, this.#device))[0] ?? null)
     this.#say(verdict.problems.join('; '))

@@ -2,7 +2,7 @@
  * Says what is to be done for a prefix, and what state it is in; tells of conflicts, failures and repairs, each once.
  */
 import type { FibOperation } from '../driver.js'
-import type { FarNode } from '../encap/types.js'
+import type { Encapsulator, FarNode, TunnelTrouble } from '../encap/types.js'
 import { leftToFelix } from '../ownership.js'
 import { type PrefixPlan, planRoutes } from '../plan.js'
 import { protocolName } from '../protocols.js'
@@ -56,6 +56,10 @@ export class Judge {
       return this.#plan(cell, null).operations
     }
     cell.planned = route
+    if (tunnel !== null && tunnel.troubles.size > 0 && troublesOf(route, tunnel).some(({ isOther }) => isOther)) {
+      this.refused(cell, route, '')
+      return []
+    }
     const { operations, conflict } = this.#plan(cell, route)
     // What was lost may have been done all the same.
     if (cell.tries >= MAX_TRIES && conflict === null && operations.length > 0) {
@@ -100,6 +104,15 @@ export class Judge {
     cell.inherited = false
     const before = this.#state.actual.foreignBefore(cell.prefix, metric)
     this.change(cell, 'installed', before === undefined ? '' : `${describeForeign(before)}; it takes the traffic`)
+  }
+
+  /** The route cannot be written, in the kernel's words and in those of its tunnel. What was there before goes on, and is better than nothing. */
+  refused(cell: Cell, route: PlannedRoute, words: string): void {
+    const { tunnel } = this.#state.options
+    const troubles = tunnel === null ? [] : troublesOf(route, tunnel).map((trouble) => trouble.words)
+    const why = [words, ...new Set(troubles)].filter((part) => part !== '').join(': ')
+    const [before] = cell.ours
+    this.change(cell, 'failed', before === undefined ? why : `${why}; the route before stays: ${formatHops(before)}`)
   }
 
   change(cell: Cell, state: FibRouteState, reason: string): void {
@@ -158,6 +171,10 @@ export class Judge {
       ? route
       : `source address ${route.source} is not an address of this node: add it, or change fib.sourceAddress`
   }
+}
+
+function troublesOf({ hops }: PlannedRoute, { troubles }: Encapsulator): readonly TunnelTrouble[] {
+  return hops.flatMap(({ device }) => (device === null ? [] : (troubles.get(device) ?? [])))
 }
 
 function describeForeign(route: KernelRoute): string {

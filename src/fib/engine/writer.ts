@@ -151,7 +151,7 @@ export class Writer {
         cells.mark(cell, mark)
         break
       case 'refused':
-        if (isWanted && operation.type !== 'delete') this.#judge.change(cell, 'failed', outcome.words)
+        if (isWanted && operation.type !== 'delete') this.#judge.refused(cell, operation.route, outcome.words)
         else this.#state.trouble(`cannot remove ${operation.prefix}: ${outcome.words}`)
         break
       default:
