@@ -3,6 +3,7 @@ import { decodePathAttributes } from '../src/bgp/attributes/decode.js'
 import type { PolicyConfig } from '../src/config/types.js'
 import { ActualTable } from '../src/fib/actual.js'
 import { type OurRoute, plan } from '../src/fib/plan.js'
+import type { RoutePrefix } from '../src/fib/route-prefix.js'
 import type { KernelRoute, PlannedRoute } from '../src/fib/types.js'
 import { formatIpv4 } from '../src/net/address.js'
 import { Family } from '../src/net/family.js'
@@ -83,7 +84,7 @@ const fibPlan: Bench = {
         const actual = {
           ours: (prefix: string) => ours.get(prefix) ?? [],
           ourPrefixes: () => ours.keys(),
-          foreign: (prefix: string, metric: number) => foreign.foreign(prefix, metric),
+          foreign: (to: RoutePrefix, metric: number) => foreign.foreign(to, metric),
         }
         const expected = simplePlan(routes(), kernelRoutes())
         return () => {

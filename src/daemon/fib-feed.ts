@@ -7,7 +7,7 @@ import { AttributeType } from '../bgp/iana.js'
 import type { FibConfig, PrefixText } from '../config/types.js'
 import { tunnelKinds } from '../fib/encap/mode.js'
 import type { DesiredRoute, Fib } from '../fib/types.js'
-import { FAMILIES, type Family } from '../net/family.js'
+import { FAMILIES, Family } from '../net/family.js'
 import { formatPrefixWords } from '../net/prefix.js'
 import type { PrefixTable } from '../rib/prefix-table.js'
 import type { Rib } from '../rib/rib.js'
@@ -71,12 +71,18 @@ export class FibFeed {
       const desired = best === 0 ? null : this.#desired(family, prefixes, prefix, best)
       if (desired !== null) {
         given[prefix] = 1
-        this.#fib.set(prefixText(family, prefixes, prefix), desired)
+        this.#set(family, prefixes, prefix, desired)
       } else if (given[prefix] === 1) {
         given[prefix] = 0
-        this.#fib.set(prefixText(family, prefixes, prefix), null)
+        this.#set(family, prefixes, prefix, null)
       }
     }
+  }
+
+  #set(family: Family, prefixes: PrefixTable, prefix: number, desired: DesiredRoute | null): void {
+    if (family === Family.IPV4_UNICAST)
+      this.#fib.setIpv4(prefixes.word0(prefix) | 0, prefixes.lengthOf(prefix), desired)
+    else this.#fib.set(prefixText(family, prefixes, prefix), desired)
   }
 
   /** The winner is of a kind that goes to the FIB, and `fib.accept` covers it; for `explain`. */

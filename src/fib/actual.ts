@@ -6,8 +6,9 @@
  */
 
 import { Family } from '../net/family.js'
-import { formatPrefix, ipv4PrefixKey, maskHostBits } from '../net/prefix.js'
+import { formatPrefix, maskHostBits } from '../net/prefix.js'
 import { isSameHop } from './plan.js'
+import { IPV6, type RoutePrefix, routePrefix } from './route-prefix.js'
 import type { KernelHop, KernelRoute } from './types.js'
 
 export class ActualTable {
@@ -15,8 +16,6 @@ export class ActualTable {
   /** By prefix length and address: the foreign routes of the prefix, the local table's first (the kernel asks it first), then by metric. */
   readonly #ipv4: Map<number, Found>[] = []
   readonly #ipv6: Map<string, Found>[] = []
-  /** How many of our table end with those characters (see `ending`): most prefixes that are asked for are none of them, and need no look-up by text. */
-  readonly #endings = new Int32Array(ENDINGS)
   #foreignList: readonly KernelRoute[] | null = null
   /** Devices with the IPv6 link-local subnet, and how many routes say so. */
   readonly #linkLocalDevices = new Map<string, number>()
@@ -51,7 +50,8 @@ export class ActualTable {
 
   /** Takes a route of a dump, or one that came. False where it is known. */
   add(route: KernelRoute): boolean {
-    const found = this.#find(route.prefix)
+    const to = routePrefix(route.prefix)
+    const found = this.#find(to)
     if (found !== undefined) {
       for (const held of listOf(found)) {
         if (!isSame(held, route)) continue
@@ -61,8 +61,7 @@ export class ActualTable {
     }
     const held = new Held(route, this.#shared(route.hops), this.#dump)
     this.#foreignList = null
-    this.#put(route.prefix, found === undefined ? held : [...listOf(found), held].sort(byRank))
-    if (route.table === this.#table) this.#endings[ending(route.prefix)]!++
+    this.#put(to, found === undefined ? held : [...listOf(found), held].sort(byRank))
     for (const device of linkLocalDevices(route))
       this.#linkLocalDevices.set(device, (this.#linkLocalDevices.get(device) ?? 0) + 1)
     return true
@@ -82,15 +81,17 @@ export class ActualTable {
     return before !== undefined
   }
 
-  foreign(prefix: string, metric: number): KernelRoute | undefined {
-    if (this.#endings[ending(prefix)] === 0) return undefined
-    return this.#of(prefix).find((one) => one.metric === metric && one.table === this.#table)
+  foreign(to: RoutePrefix, metric: number): KernelRoute | undefined {
+    const found = this.#find(to)
+    if (found === undefined) return undefined
+    return listOf(found).find((one) => one.metric === metric && one.table === this.#table)
   }
 
   /** The foreign route in our table that goes before one of that metric. */
-  foreignBefore(prefix: string, metric: number): KernelRoute | undefined {
-    if (this.#endings[ending(prefix)] === 0) return undefined
-    return this.#of(prefix).find((one) => one.metric < metric && one.table === this.#table)
+  foreignBefore(to: RoutePrefix, metric: number): KernelRoute | undefined {
+    const found = this.#find(to)
+    if (found === undefined) return undefined
+    return listOf(found).find((one) => one.metric < metric && one.table === this.#table)
   }
 
   foreignRoutes(): readonly KernelRoute[] {
@@ -130,33 +131,29 @@ export class ActualTable {
   }
 
   #of(prefix: string): readonly Held[] {
-    const found = this.#find(prefix)
+    const found = this.#find(routePrefix(prefix))
     return found === undefined ? NONE : listOf(found)
   }
 
-  #find(prefix: string): Found | undefined {
-    const key = ipv4PrefixKey(prefix)
-    if (key >= 0) return this.#ipv4[key % 64]?.get(Math.floor(key / 64) | 0)
-    return this.#ipv6[lengthOf(prefix)]?.get(prefix)
+  #find(to: RoutePrefix): Found | undefined {
+    const { ipv4, ipv4Length } = to
+    if (ipv4Length === IPV6) return this.#ipv6[lengthOf(to.prefix)]?.get(to.prefix)
+    return this.#ipv4[ipv4Length]?.get(ipv4)
   }
 
-  #put(prefix: string, found: Found): void {
-    const key = ipv4PrefixKey(prefix)
-    if (key >= 0) at(this.#ipv4, key % 64).set(Math.floor(key / 64) | 0, found)
-    else at(this.#ipv6, lengthOf(prefix)).set(prefix, found)
+  #put(to: RoutePrefix, found: Found): void {
+    if (to.ipv4Length === IPV6) at(this.#ipv6, lengthOf(to.prefix)).set(to.prefix, found)
+    else at(this.#ipv4, to.ipv4Length).set(to.ipv4, found)
   }
 
   #remove(held: Held): void {
-    const { prefix, table } = held
+    const { prefix } = held
     this.#foreignList = null
     const rest = this.#of(prefix).filter((one) => one !== held)
-    if (rest.length > 0) this.#put(prefix, rest)
-    else {
-      const key = ipv4PrefixKey(prefix)
-      if (key >= 0) this.#ipv4[key % 64]!.delete(Math.floor(key / 64) | 0)
-      else this.#ipv6[lengthOf(prefix)]!.delete(prefix)
-    }
-    if (table === this.#table) this.#endings[ending(prefix)]!--
+    const to = routePrefix(prefix)
+    if (rest.length > 0) this.#put(to, rest)
+    else if (to.ipv4Length === IPV6) this.#ipv6[lengthOf(prefix)]!.delete(prefix)
+    else this.#ipv4[to.ipv4Length]!.delete(to.ipv4)
     for (const device of linkLocalDevices(held)) {
       const count = this.#linkLocalDevices.get(device)! - 1
       if (count === 0) this.#linkLocalDevices.delete(device)
@@ -228,14 +225,6 @@ function at<K>(byLength: Map<K, Found>[], length: number): Map<K, Found> {
   byLength[length] ??= new Map()
   return byLength[length]
 }
-
-/** Length of the text and its last digit. */
-function ending(prefix: string): number {
-  const { length } = prefix
-  return (((length & 31) << 4) | (prefix.charCodeAt(length - 1) & 15)) & (ENDINGS - 1)
-}
-
-const ENDINGS = 512
 
 function isMatched(route: KernelRoute): boolean {
   return route.kind !== 'broadcast' && route.kind !== 'other'

@@ -2,13 +2,13 @@
  * The seam between the FIB's engine and the tables it writes: a kernel (netlink.ts, iproute2.ts) or a table in memory (memory.ts).
  */
 import type { Family } from '../net/family.js'
+import type { RoutePrefix } from './route-prefix.js'
 import type { KernelRoute, PlannedRoute } from './types.js'
 
 /** One change of a table. `replace` only where a route of ours is known to be there; `add` is exclusive. */
 export interface FibOperation {
   readonly type: 'add' | 'replace' | 'delete'
-  /** Canonical text. */
-  readonly prefix: string
+  readonly to: RoutePrefix
   readonly route: PlannedRoute
   /** Of a deletion: whose route it is, where not ours. */
   readonly protocol?: number

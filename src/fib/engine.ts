@@ -93,13 +93,18 @@ export class FibEngine implements Fib {
   }
 
   set(prefix: string, route: DesiredRoute | null): void {
+    this.#set(this.#cells.obtain(prefix), route)
+  }
+
+  setIpv4(address: number, length: number, route: DesiredRoute | null): void {
+    this.#set(this.#cells.obtainIpv4(address, length), route)
+  }
+
+  #set(cell: Cell, route: DesiredRoute | null): void {
     const cells = this.#cells
-    const cell = cells.obtain(prefix)
     cells.adopt(cell, false)
-    const family = route?.family ?? cell.desired?.family
-    if (family !== undefined) {
-      this.#state.ways.change(family, prefix, Number(route !== null) - Number(cell.desired !== null))
-    }
+    if (route !== null || cell.desired !== null)
+      this.#state.ways.change(cell, Number(route !== null) - Number(cell.desired !== null))
     if (cell.desired === null || route === null) cell.forget()
     if (route === null) cell.inherited = false
     cell.desired = route

@@ -145,6 +145,7 @@ function createOffFib(): Fib {
     driverReason: AS_CONFIGURED,
     start: async () => {},
     set: () => {},
+    setIpv4: () => {},
     sweepAdopted: () => {},
     flush: async () => 0,
     restore: () => {},

@@ -15,7 +15,7 @@ export interface IpTarget {
 /** Throws a FibError for a value that must not be written. */
 export function formatOperation(operation: FibOperation, target: IpTarget): string {
   const { route } = operation
-  const prefix = parsePrefixOrFail(operation.prefix)
+  const prefix = parsePrefixOrFail(operation.to.prefix)
   const words = ['route', operation.type === 'delete' ? 'del' : operation.type]
   const isDelete = operation.type === 'delete'
   if (!isDelete && route.kind === 'blackhole') words.push('blackhole')

@@ -27,7 +27,8 @@ export class MemoryTable {
   }
 
   apply(operation: FibOperation, table: number, protocol: number): FibOutcome {
-    const { prefix, route, type } = operation
+    const { to, route, type } = operation
+    const { prefix } = to
     if (type === 'delete') {
       const owner = operation.protocol ?? protocol
       this.#keep(prefix, (one) => one.protocol !== owner || one.metric !== route.metric)

@@ -2,11 +2,12 @@
  * Between the FIB's routes and those of rtnetlink (pure): device names and indexes, text and octets. Every value is checked before it is written.
  */
 import { parseAddress } from '../net/address.js'
-import { ipv4PrefixKey, parsePrefix } from '../net/prefix.js'
+import { parsePrefix } from '../net/prefix.js'
 import type { NetlinkWriter } from '../netlink/message.js'
 import { HopFlag, RouteType } from '../netlink/numbers.js'
 import { encodeRoute, type HopFields, type RouteFields, type RouteMessage, repeatRoute } from '../netlink/route.js'
 import type { FibOperation } from './driver.js'
+import { IPV6 } from './route-prefix.js'
 import { FibError, type KernelHop, type KernelRoute } from './types.js'
 
 export interface NetlinkTarget {
@@ -46,27 +47,27 @@ export class RouteTranslator {
 
   /** Writes the request for an operation, without asking for an acknowledgement. Where it throws, nothing was written. */
   encode(operation: FibOperation, sequence: number, writer: NetlinkWriter): void {
-    const key = ipv4PrefixKey(operation.prefix)
-    if (key >= 0 && this.#model !== null && isAlike(operation, this.#model)) {
-      repeatRoute(this.#modelAt, this.#modelOctets, Math.floor(key / 64), key % 64, sequence, writer)
+    const { ipv4, ipv4Length } = operation.to
+    if (ipv4Length !== IPV6 && this.#model !== null && isAlike(operation, this.#model)) {
+      repeatRoute(this.#modelAt, this.#modelOctets, ipv4, ipv4Length, sequence, writer)
       return
     }
     const fields = this.fields(operation)
     const at = writer.length
     encodeRoute(fields, operation.type, sequence, writer, false)
-    if (key < 0) return
+    if (ipv4Length === IPV6) return
     this.#model = operation
     this.#modelAt = at
     this.#modelOctets = writer.length - at
   }
 
-  fields({ type, prefix, route, protocol = this.#target.protocol }: FibOperation): RouteFields {
+  fields({ type, to, route, protocol = this.#target.protocol }: FibOperation): RouteFields {
     const { table } = this.#target
-    const { address, length } = wordsOf(() => parsePrefix(prefix))
+    const { address, length } = wordsOf(() => parsePrefix(to.prefix))
     if (!Number.isInteger(route.metric) || route.metric < 0 || route.metric > U32)
       throw new FibError(`metric ${route.metric} is not a whole number from 0 to ${U32}`)
     const isUnicast = route.kind === 'unicast'
-    if (type !== 'delete' && isUnicast && route.hops.length === 0) throw new FibError(`${prefix} has no next hop`)
+    if (type !== 'delete' && isUnicast && route.hops.length === 0) throw new FibError(`${to.prefix} has no next hop`)
     return {
       address,
       length,

@@ -7,13 +7,14 @@ import type { Family } from '../net/family.js'
 import { parsePrefix, prefixContains } from '../net/prefix.js'
 import { modeOf } from './encap/mode.js'
 import type { HopRules } from './resolve.js'
+import type { RoutePrefix } from './route-prefix.js'
 import type { DesiredRoute, KernelRoute } from './types.js'
 
 /** Why the route is not ours to write; empty when it is. Blackholes of own blocks, and what lies in no range of `fib.encapsulation`, are always ours. */
-export function leftToFelix(prefix: string, route: DesiredRoute, rules: HopRules): string {
+export function leftToFelix(to: RoutePrefix, route: DesiredRoute, rules: HopRules): string {
   const value = rules.programClusterRoutes
   if (value === 'Enabled' || route.kind === 'blackhole') return ''
-  const through = classOf(prefix, route.family, rules)
+  const through = classOf(to.prefix, route.family, rules)
   if (through === null || CLASSES[value].includes(through)) return ''
   return `left to Felix (fib.programClusterRoutes: ${value}): ${WORDS[through]}`
 }

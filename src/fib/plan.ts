@@ -8,6 +8,7 @@
  * - One round may not be enough; the caller plans again after each round until nothing is left to do.
  */
 import type { FibOperation } from './driver.js'
+import { type RoutePrefix, routePrefix } from './route-prefix.js'
 import type { KernelHop, KernelRoute, PlannedRoute } from './types.js'
 
 /** A route of ours as it was read, or as we wrote it: then protocol and table are ours. */
@@ -18,7 +19,7 @@ export interface ActualRoutes {
   /** Routes with our protocol in our table, any metric. */
   ours(prefix: string): readonly OurRoute[]
   /** A route of another owner in our table with that metric. */
-  foreign(prefix: string, metric: number): KernelRoute | undefined
+  foreign(to: RoutePrefix, metric: number): KernelRoute | undefined
 }
 
 export interface PrefixPlan {
@@ -29,20 +30,20 @@ export interface PrefixPlan {
 
 /** `wanted` null: no route of ours is to be there. */
 export function planPrefix(prefix: string, wanted: PlannedRoute | null, actual: ActualRoutes): PrefixPlan {
-  return planRoutes(prefix, actual.ours(prefix), wanted, actual)
+  return planRoutes(routePrefix(prefix), actual.ours(prefix), wanted, actual)
 }
 
 /** The same, where our routes of the prefix are at hand. */
 export function planRoutes(
-  prefix: string,
+  to: RoutePrefix,
   ours: readonly OurRoute[],
   wanted: PlannedRoute | null,
   actual: Pick<ActualRoutes, 'foreign'>,
 ): PrefixPlan {
-  const remove = (route: OurRoute): FibOperation => removal(prefix, route)
+  const remove = (route: OurRoute): FibOperation => removal(to, route)
   if (wanted === null) return ours.length === 0 ? NOTHING : { operations: ours.map(remove), conflict: null }
   if (ours.length === 1 && ours[0] === wanted) return NOTHING
-  const foreign = actual.foreign(prefix, wanted.metric)
+  const foreign = actual.foreign(to, wanted.metric)
   let same = 0
   let equal = false
   for (const route of ours) {
@@ -59,7 +60,7 @@ export function planRoutes(
   // Several of ours under one prefix and metric (appended by hand): a replace would reach only the first of them.
   if (same > 1)
     return { operations: ours.filter((route) => route.metric === wanted.metric).map(remove), conflict: null }
-  return { operations: [{ type: same === 1 ? 'replace' : 'add', prefix, route: wanted }], conflict: null }
+  return { operations: [{ type: same === 1 ? 'replace' : 'add', to, route: wanted }], conflict: null }
 }
 
 /** The plan of many prefixes: those wanted, and those of ours that nobody wants. */
@@ -103,12 +104,12 @@ export function isTaken(route: OurRoute): route is KernelRoute {
   return (route as KernelRoute).takenOver === true
 }
 
-function removal(prefix: string, route: OurRoute): FibOperation {
-  if (isTaken(route)) return { type: 'delete', prefix, route: { ...route, kind: 'unicast' }, protocol: route.protocol }
+function removal(to: RoutePrefix, route: OurRoute): FibOperation {
+  if (isTaken(route)) return { type: 'delete', to, route: { ...route, kind: 'unicast' }, protocol: route.protocol }
   if (route.kind === 'unicast' || route.kind === 'blackhole')
-    return { type: 'delete', prefix, route: route as PlannedRoute }
+    return { type: 'delete', to, route: route as PlannedRoute }
   // Only prefix, protocol, table and metric count in a deletion; kinds other than ours can only come from somebody else's hand.
-  return { type: 'delete', prefix, route: { ...route, kind: 'unicast' } }
+  return { type: 'delete', to, route: { ...route, kind: 'unicast' } }
 }
 
 /** Prefixes with the same route mostly come one after the other, and share its list. */

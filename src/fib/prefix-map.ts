@@ -1,20 +1,23 @@
 /**
- * A map by prefix in canonical text, for hundreds of thousands of them (pure). IPv4 prefixes are found by number, all others by their text: with a Map of texts alone,
- * hashing and growing took 1 µs a route.
+ * A map by prefix, for hundreds of thousands of them (pure). IPv4 prefixes are found by number, all others by their text: with a Map of texts alone, hashing and
+ * growing took 1 µs a route.
  */
 import { Family } from '../net/family.js'
 import { ipv4PrefixKey } from '../net/prefix.js'
 import { PrefixTable } from '../rib/prefix-table.js'
+import { addressOf, IPV6, type RoutePrefix } from './route-prefix.js'
 
-export class PrefixMap<V> {
+export class PrefixMap<V extends RoutePrefix> {
   readonly #table: PrefixTable
   /** By id of an IPv4 prefix. */
   readonly #ipv4: (V | undefined)[] = [undefined]
   readonly #others = new Map<string, V>()
+  readonly #make: (ipv4: number, ipv4Length: number, text: string | null) => V
 
-  /** `seed`: any 32 bits that nobody outside knows. */
-  constructor(seed: number) {
+  /** `seed`: any 32 bits that nobody outside knows. `make`: a value for a prefix that is not there; IPv4 ones come without text. */
+  constructor(seed: number, make: (ipv4: number, ipv4Length: number, text: string | null) => V) {
     this.#table = new PrefixTable(Family.IPV4_UNICAST, seed)
+    this.#make = make
   }
 
   get size(): number {
@@ -24,35 +27,38 @@ export class PrefixMap<V> {
   get(prefix: string): V | undefined {
     const key = ipv4PrefixKey(prefix)
     if (key < 0) return this.#others.get(prefix)
-    return this.#ipv4[this.#table.find(Math.floor(key / 64), 0, 0, 0, key % 64)]
+    return this.#ipv4[this.#table.find(addressOf(key), 0, 0, 0, key % 64)]
   }
 
-  /** What is there, or what `make` makes. */
-  obtain(prefix: string, make: (prefix: string) => V): V {
+  /** What is there, or what is made now. Canonical text. */
+  obtain(prefix: string): V {
     const key = ipv4PrefixKey(prefix)
-    if (key < 0) {
-      const known = this.#others.get(prefix)
-      if (known !== undefined) return known
-      const made = make(prefix)
-      this.#others.set(prefix, made)
-      return made
-    }
-    const id = this.#table.intern(Math.floor(key / 64), 0, 0, 0, key % 64)
+    if (key >= 0) return this.obtainIpv4(addressOf(key), key % 64)
+    const known = this.#others.get(prefix)
+    if (known !== undefined) return known
+    const made = this.#make(0, IPV6, prefix)
+    this.#others.set(prefix, made)
+    return made
+  }
+
+  /** `address`: signed 32 bits, host bits zero. */
+  obtainIpv4(address: number, length: number): V {
+    const id = this.#table.intern(address, 0, 0, 0, length)
     if (this.#table.usesOf(id) > 0) return this.#ipv4[id]!
     this.#table.retain(id)
-    const made = make(prefix)
+    const made = this.#make(address, length, null)
     if (id === this.#ipv4.length) this.#ipv4.push(made)
     else this.#ipv4[id] = made
     return made
   }
 
-  delete(prefix: string): void {
-    const key = ipv4PrefixKey(prefix)
-    if (key < 0) {
-      this.#others.delete(prefix)
+  delete(name: RoutePrefix): void {
+    const { ipv4, ipv4Length } = name
+    if (ipv4Length === IPV6) {
+      this.#others.delete(name.prefix)
       return
     }
-    const id = this.#table.find(Math.floor(key / 64), 0, 0, 0, key % 64)
+    const id = this.#table.find(ipv4, 0, 0, 0, ipv4Length)
     if (id === 0) return
     this.#ipv4[id] = undefined
     this.#table.release(id)

@@ -9,6 +9,7 @@ import { parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
 import { formatPrefix, maskHostBits } from '../net/prefix.js'
 import { type HopRules, planRoute, type Resolution } from './resolve.js'
+import { IPV6, type RoutePrefix } from './route-prefix.js'
 import type { DesiredRoute } from './types.js'
 
 /** How the routes of others answer for a next hop. */
@@ -20,7 +21,7 @@ export class LearnedRoutes {
   /** By family and prefix length: how many routes are wanted. */
   readonly #counts = [new Uint32Array(33), new Uint32Array(129)] as const
   /** The next hops that were asked for, by what a prefix around them begins with: one octet or group, and three. */
-  readonly #asked = new Set<string>()
+  readonly #asked = new Set<string | number>()
   #resolutions = 0
 
   constructor(find: (prefix: string) => DesiredRoute | undefined) {
@@ -28,15 +29,23 @@ export class LearnedRoutes {
   }
 
   /** A route came (+1), went (-1) or changed (0). True: it may be on the way to a next hop that was asked for (quick, and true too often). */
-  change(family: Family, prefix: string, by: number): boolean {
-    const length = lengthOf(prefix)
-    this.#counts[family][length]! += by
+  change(to: RoutePrefix, by: number): boolean {
+    const { ipv4, ipv4Length } = to
+    if (ipv4Length === IPV6) return this.#changeIpv6(to.prefix, by)
+    this.#counts[0][ipv4Length]! += by
     if (this.#asked.size === 0) return false
-    if (this.#asked.size > MAX_ASKED) return true
-    const [short, long] = family === Family.IPV4_UNICAST ? [8, 24] : [16, 48]
-    if (length < short) return true
-    if (!this.#asked.has(beginning(prefix))) return false
-    return length < long || this.#asked.has(family === Family.IPV4_UNICAST ? threeOctets(prefix) : threeGroups(prefix))
+    if (this.#asked.size > MAX_ASKED || ipv4Length < 8) return true
+    if (!this.#asked.has(ipv4 >>> 24)) return false
+    return ipv4Length < 24 || this.#asked.has(threeOctets(ipv4))
+  }
+
+  #changeIpv6(prefix: string, by: number): boolean {
+    const length = lengthOf(prefix)
+    this.#counts[1][length]! += by
+    if (this.#asked.size === 0) return false
+    if (this.#asked.size > MAX_ASKED || length < 16) return true
+    if (!this.#asked.has(firstGroup(prefix))) return false
+    return length < 48 || this.#asked.has(threeGroups(prefix))
   }
 
   /** Nobody asks any more; asked anew, the next hops are remembered again. */
@@ -53,7 +62,7 @@ export class LearnedRoutes {
     const direct = foreign(nextHop)
     const address = addressOf(nextHop)
     if (address === null || through.length >= MAX_DEPTH) return direct
-    this.#ask(nextHop)
+    this.#ask(nextHop, address)
     const family = address.length === 4 ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
     const counts = this.#counts[family]
     let passedOver = ''
@@ -78,10 +87,13 @@ export class LearnedRoutes {
     return unreachable(`next hop ${nextHop} lies in ${passedOver}, which leads back to itself or is not resolved`)
   }
 
-  #ask(nextHop: string): void {
+  #ask(nextHop: string, address: Uint8Array): void {
     if (this.#asked.size > MAX_ASKED) return
-    this.#asked.add(beginning(nextHop))
-    this.#asked.add(nextHop.includes(':') ? threeGroups(nextHop) : threeOctets(nextHop))
+    const isIpv4 = address.length === 4
+    this.#asked.add(isIpv4 ? address[0]! : firstGroup(nextHop))
+    this.#asked.add(
+      isIpv4 ? threeOctets((address[0]! << 24) | (address[1]! << 16) | (address[2]! << 8)) : threeGroups(nextHop),
+    )
   }
 }
 
@@ -108,15 +120,13 @@ function lengthOf(prefix: string): number {
   }
 }
 
-/** Up to the first dot or colon. */
-function beginning(text: string): string {
-  const dot = text.indexOf('.')
-  return text.slice(0, dot < 0 ? text.indexOf(':') : dot)
+function firstGroup(text: string): string {
+  return text.slice(0, text.indexOf(':'))
 }
 
-/** `10.244.1.0/26` is `10.244.1`. */
-function threeOctets(text: string): string {
-  return text.slice(0, text.lastIndexOf('.'))
+/** Of an IPv4 address; no number of one octet. */
+function threeOctets(ipv4: number): number {
+  return (ipv4 >>> 8) + 256
 }
 
 function threeGroups(text: string): string {

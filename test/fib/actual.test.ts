@@ -10,6 +10,7 @@ import { MemoryDriver, MemoryTable } from '../../src/fib/memory.js'
 import { NetlinkDriver } from '../../src/fib/netlink.js'
 import { findNetlink } from '../../src/fib/netlink-socket.js'
 import { resolveAnywhere } from '../../src/fib/resolve.js'
+import { routePrefix } from '../../src/fib/route-prefix.js'
 import type { KernelRoute } from '../../src/fib/types.js'
 import { parseAddress } from '../../src/net/address.js'
 import { addressInPrefix, parsePrefix } from '../../src/net/prefix.js'
@@ -117,11 +118,11 @@ t.test('property: the same as a plain list of routes, by prefix and by longest m
         const its = ofTable.filter((one) => one.prefix === prefix)
         for (const metric of [0, 10, 20]) {
           equal(
-            table.foreign(prefix, metric) !== undefined,
+            table.foreign(routePrefix(prefix), metric) !== undefined,
             its.some((one) => one.metric === metric),
           )
           equal(
-            table.foreignBefore(prefix, metric) !== undefined,
+            table.foreignBefore(routePrefix(prefix), metric) !== undefined,
             its.some((one) => one.metric < metric),
           )
         }

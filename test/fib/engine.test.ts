@@ -48,7 +48,7 @@ class FailingDriver implements FibDriver {
         outcomes.push({ type: 'refused', words: 'no' })
         continue
       }
-      this.applied.push(`${operation.type} ${operation.prefix}`)
+      this.applied.push(`${operation.type} ${operation.to.prefix}`)
       const [outcome] = await this.#inner.apply([operation])
       if (fault === 'lost-after') lost = true
       outcomes.push(fault === 'lost-after' ? { type: 'lost', words: 'child ended' } : outcome!)
@@ -203,7 +203,7 @@ t.test('a route that ends the driver each time is given up, the others go in', a
   const poison = PREFIXES[1]!
   const inner = driver.apply.bind(driver)
   driver.apply = async (operations) => {
-    const at = operations.findIndex((operation) => operation.prefix === poison)
+    const at = operations.findIndex((operation) => operation.to.prefix === poison)
     if (at < 0) return inner(operations)
     const before = await inner(operations.slice(0, at))
     return [...before, ...operations.slice(at).map((): FibOutcome => ({ type: 'lost', words: 'child ended' }))]

@@ -6,6 +6,7 @@ import t from 'tap'
 import type { FibOperation } from '../../src/fib/driver.js'
 import { JsonArraySplitter, parseRoute } from '../../src/fib/ip-json.js'
 import { formatOperation, isDeviceName } from '../../src/fib/ip-text.js'
+import { routePrefix } from '../../src/fib/route-prefix.js'
 import { FibError, type KernelHop, type KernelRoute, type PlannedRoute } from '../../src/fib/types.js'
 import { projectRoot } from '../support/root.js'
 
@@ -92,7 +93,7 @@ const operation = (
   { prefix = '10.1.0.0/26', ...over }: Partial<PlannedRoute> & { readonly prefix?: string },
 ): FibOperation => ({
   type,
-  prefix,
+  to: routePrefix(prefix),
   route: { family: 0, kind: 'unicast', hops: [hop('192.168.0.2', 'eth0')], metric: 0, ...over },
 })
 

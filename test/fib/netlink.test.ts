@@ -7,6 +7,7 @@ import { createFib } from '../../src/fib/fib.js'
 import { Iproute2Driver } from '../../src/fib/iproute2.js'
 import { NetlinkDriver } from '../../src/fib/netlink.js'
 import { findNetlink } from '../../src/fib/netlink-socket.js'
+import { routePrefix } from '../../src/fib/route-prefix.js'
 import type { KernelRoute, PlannedRoute } from '../../src/fib/types.js'
 import { findSys } from '../../src/sys/sys.js'
 import { needsNetns } from '../support/netns.js'
@@ -71,7 +72,7 @@ t.test('each failed route has the words of the kernel; the others of the same wr
   })
   const operations = Array.from({ length: 450 }, (_, n) => ({
     type: 'add' as const,
-    prefix: n < 250 ? `10.0.${n}.0/26` : `10.1.${n - 250}.0/26`,
+    to: routePrefix(n < 250 ? `10.0.${n}.0/26` : `10.1.${n - 250}.0/26`),
     route: route('192.168.0.2'),
   }))
   operations[3] = { ...operations[3]!, route: route('172.20.0.1') }
@@ -91,7 +92,7 @@ t.test('each failed route has the words of the kernel; the others of the same wr
   bench.netns!.ip('link add v7 type veth peer name w7')
   bench.netns!.ip('address add 192.168.7.1/24 dev v7')
   bench.netns!.ip('link set v7 up')
-  t.same(await driver.apply([{ type: 'add', prefix: '10.0.251.0/26', route: route('192.168.7.2', 'v7') }]), [
+  t.same(await driver.apply([{ type: 'add', to: routePrefix('10.0.251.0/26'), route: route('192.168.7.2', 'v7') }]), [
     { type: 'done' },
   ])
   const deletions = operations.map((operation) => ({ ...operation, type: 'delete' as const }))
@@ -111,7 +112,7 @@ for (const wait of ['handle', 'poll'] as const) {
     t.equal(driver.wait, wait)
     const hops = [{ gateway: '192.168.0.2', device: 'v0', onlink: false }]
     const ours: PlannedRoute = { family: 0, kind: 'unicast', hops, metric: 0 }
-    await driver.apply([{ type: 'add', prefix: A, route: ours }])
+    await driver.apply([{ type: 'add', to: routePrefix(A), route: ours }])
     bench.netns!.ip(`route add ${B} via 192.168.0.3 proto 4`)
     bench.netns!.ip(`route replace ${A} via 192.168.0.4 proto 179`)
     bench.netns!.ip(`route del ${A} proto 179`)

@@ -5,6 +5,7 @@
 import t from 'tap'
 import { LearnedRoutes } from '../../src/fib/recursion.js'
 import { type HopRules, planRoute, type Resolution } from '../../src/fib/resolve.js'
+import { routePrefix } from '../../src/fib/route-prefix.js'
 import { needsNetns } from '../support/netns.js'
 import { BASE, blackhole, kernelBench, setAll, unicast, until, type Wanted } from './support.js'
 
@@ -29,7 +30,7 @@ function nowhere(nextHop: string): Resolution {
 function learned(...routes: readonly Wanted[]): LearnedRoutes {
   const byPrefix = new Map(routes.map((route) => [route.prefix, route]))
   const table = new LearnedRoutes((prefix) => byPrefix.get(prefix))
-  for (const { family, prefix } of routes) table.change(family, prefix, 1)
+  for (const { prefix } of routes) table.change(routePrefix(prefix), 1)
   return table
 }
 
@@ -80,7 +81,7 @@ t.test('loop guard: never through itself, never in a circle, whoever is asked fi
 
 t.test('a route tells whether it may be on the way to a next hop that was asked for', async (t) => {
   const table = learned()
-  t.equal(table.change(0, '172.31.5.0/24', 1), false, 'nobody asked')
+  t.equal(table.change(routePrefix('172.31.5.0/24'), 1), false, 'nobody asked')
   table.resolve('172.31.5.9', RULES, nowhere)
   table.resolve('2001:db8:1::9', RULES, nowhere)
   for (const [prefix, may] of [
@@ -94,7 +95,7 @@ t.test('a route tells whether it may be on the way to a next hop that was asked 
     ['fd00::/64', false],
     ['::/0', true],
   ] as const)
-    t.equal(table.change(prefix.includes(':') ? 1 : 0, prefix, 0), may, prefix)
+    t.equal(table.change(routePrefix(prefix), 0), may, prefix)
 })
 
 t.test('metric from LOCAL_PREF, source address: on unicast routes', async (t) => {

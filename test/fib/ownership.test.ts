@@ -9,6 +9,7 @@ import t from 'tap'
 import { leftToFelix } from '../../src/fib/ownership.js'
 import { planRoutes } from '../../src/fib/plan.js'
 import type { HopRules } from '../../src/fib/resolve.js'
+import { routePrefix } from '../../src/fib/route-prefix.js'
 import type { KernelRoute, PlannedRoute } from '../../src/fib/types.js'
 import { parsePrefix } from '../../src/net/prefix.js'
 import { Process } from '../support/daemons/process.js'
@@ -44,7 +45,9 @@ t.test('programClusterRoutes: which classes of routes are ours', async (t) => {
   )
   const ours = (over: Partial<HopRules>, list = routes) => {
     const rules: HopRules = { ...BASE, ...over }
-    return list.filter((route) => leftToFelix(route.prefix, route, rules) === '').map(({ prefix }) => prefix)
+    return list
+      .filter((route) => leftToFelix(routePrefix(route.prefix), route, rules) === '')
+      .map(({ prefix }) => prefix)
   }
   const by = (programClusterRoutes: HopRules['programClusterRoutes']) =>
     ours({ programClusterRoutes, encapsulation: ranges })
@@ -70,7 +73,7 @@ t.test('the plan with routes that were taken over', async (t) => {
   }
   const bird: KernelRoute = { ...planned, prefix: A, protocol: 12, table: 254, takenOver: true }
   const plan = (ours: readonly (KernelRoute | PlannedRoute)[], wanted: PlannedRoute | null) =>
-    planRoutes(A, ours, wanted, { foreign: () => undefined }).operations.map(
+    planRoutes(routePrefix(A), ours, wanted, { foreign: () => undefined }).operations.map(
       ({ type, route, protocol }) => `${type} ${route.metric} ${protocol ?? 'ours'}`,
     )
   t.same(plan([bird], planned), ['replace 0 ours'], 'also where it is equal')

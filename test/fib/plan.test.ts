@@ -4,6 +4,7 @@ import { ActualTable } from '../../src/fib/actual.js'
 import type { FibOperation } from '../../src/fib/driver.js'
 import { MemoryTable } from '../../src/fib/memory.js'
 import { type ActualRoutes, applyTo, type OurRoute, plan, planPrefix } from '../../src/fib/plan.js'
+import { type RoutePrefix, routePrefix } from '../../src/fib/route-prefix.js'
 import type { KernelRoute, PlannedRoute } from '../../src/fib/types.js'
 
 const TABLE = 254
@@ -42,12 +43,13 @@ class Table implements ActualRoutes {
     return [...this.#ours.keys()].filter((prefix) => this.ours(prefix).length > 0)
   }
 
-  foreign(prefix: string, metric: number): KernelRoute | undefined {
-    return this.#foreign.foreign(prefix, metric)
+  foreign(to: RoutePrefix, metric: number): KernelRoute | undefined {
+    return this.#foreign.foreign(to, metric)
   }
 
   applied(operation: FibOperation): void {
-    this.#ours.set(operation.prefix, applyTo(this.ours(operation.prefix), operation))
+    const { prefix } = operation.to
+    this.#ours.set(prefix, applyTo(this.ours(prefix), operation))
   }
 }
 
@@ -59,7 +61,7 @@ function tableOf(...routes: readonly KernelRoute[]): Table {
 
 t.test('nothing there: added exclusively', async (t) => {
   t.same(planPrefix(PREFIX, route(), tableOf()), {
-    operations: [{ type: 'add', prefix: PREFIX, route: route() }],
+    operations: [{ type: 'add', to: routePrefix(PREFIX), route: route() }],
     conflict: null,
   })
 })

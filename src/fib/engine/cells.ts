@@ -14,7 +14,7 @@ export class Cells {
 
   /** `seed`: any 32 bits that nobody outside knows. */
   constructor(seed: number) {
-    this.#cells = new PrefixMap<Cell>(seed)
+    this.#cells = new PrefixMap(seed, (ipv4, length, text) => new Cell(ipv4, length, text))
   }
 
   get(prefix: string): Cell | undefined {
@@ -22,7 +22,12 @@ export class Cells {
   }
 
   obtain(prefix: string): Cell {
-    return this.#cells.obtain(prefix, makeCell)
+    return this.#cells.obtain(prefix)
+  }
+
+  /** `address`: signed 32 bits, host bits zero. */
+  obtainIpv4(address: number, length: number): Cell {
+    return this.#cells.obtainIpv4(address, length)
   }
 
   values(): IterableIterator<Cell> {
@@ -39,7 +44,7 @@ export class Cells {
   dropIfEmpty(cell: Cell): void {
     if (cell.desired !== null || cell.ours.length > 0 || cell.mark !== UNMARKED || cell.busy) return
     this.adopt(cell, false)
-    this.#cells.delete(cell.prefix)
+    this.#cells.delete(cell)
   }
 
   // --- adoption
@@ -106,8 +111,6 @@ export class Cells {
     return false
   }
 }
-
-const makeCell = (prefix: string): Cell => new Cell(prefix)
 
 /** Taken entries at the front of the queue. */
 const MAX_TAKEN = 20_000

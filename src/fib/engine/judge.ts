@@ -36,14 +36,14 @@ export class Judge {
       this.change(cell, 'pending', FLUSHED)
       return this.#plan(cell, null).operations
     }
-    const left = leftToFelix(cell.prefix, desired, rules)
+    const left = leftToFelix(cell, desired, rules)
     if (left !== '') {
       cell.planned = null
       tunnel?.want(cell.prefix, NO_FAR_NODES)
       this.change(cell, 'left', left)
       return this.#plan(cell, null).operations
     }
-    const route = this.#routeOf(cell.prefix, desired)
+    const route = this.#routeOf(cell, desired)
     tunnel?.want(cell.prefix, typeof route === 'string' ? NO_FAR_NODES : (route.far ?? NO_FAR_NODES))
     if (typeof route === 'string') {
       cell.planned = null
@@ -102,7 +102,7 @@ export class Judge {
 
   installed(cell: Cell, metric: number): void {
     cell.inherited = false
-    const before = this.#state.actual.foreignBefore(cell.prefix, metric)
+    const before = this.#state.actual.foreignBefore(cell, metric)
     this.change(cell, 'installed', before === undefined ? '' : `${describeForeign(before)}; it takes the traffic`)
   }
 
@@ -144,20 +144,20 @@ export class Judge {
   }
 
   #plan(cell: Cell, wanted: PlannedRoute | null): PrefixPlan {
-    return planRoutes(cell.prefix, cell.ours, wanted, this.#state.actual)
+    return planRoutes(cell, cell.ours, wanted, this.#state.actual)
   }
 
   /** The route to write. Where it does not depend on the prefix, prefixes that want the same get the same object, until a next hop is reached another way. */
-  #routeOf(prefix: string, desired: DesiredRoute): PlannedRoute | string {
+  #routeOf(cell: Cell, desired: DesiredRoute): PlannedRoute | string {
     const { rules, ways } = this.#state
-    if (rules.encapsulation !== 'never') return this.#withSource(planRoute(prefix, desired, rules, ways.resolve))
+    if (rules.encapsulation !== 'never') return this.#withSource(planRoute(cell.prefix, desired, rules, ways.resolve))
     if (this.#sharedVersion !== ways.version || this.#sharedRules !== rules || this.#shared.size >= MAX_SHARED) {
       this.#shared.clear()
       this.#sharedRules = rules
     }
     let route = this.#shared.get(desired)
     if (route === undefined) {
-      route = this.#withSource(planRoute(prefix, desired, rules, ways.resolve))
+      route = this.#withSource(planRoute(cell.prefix, desired, rules, ways.resolve))
       this.#shared.set(desired, route)
     }
     this.#sharedVersion = ways.version

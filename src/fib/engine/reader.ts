@@ -10,7 +10,6 @@ import { nextTurn } from './turns.js'
 export class Reader {
   readonly #state: EngineState
   #dumping = false
-  #dumps = 0
   /** Of the last dump of all tables. */
   #allEndMs = 0
   #allTookMs = 0
@@ -63,23 +62,27 @@ export class Reader {
   async #read(scope: DumpScope, foreign: ((route: KernelRoute) => void) | null): Promise<void> {
     const state = this.#state
     const { table, protocol, driver } = state.options
-    const dump = ++this.#dumps
-    await driver.dump((route) => {
-      const taken = state.isTaken(route)
-      if (route.protocol !== protocol && !taken) foreign?.(route)
-      // Routes of ours in another table (an earlier configuration) are nobody's next hop and not ours to clean up.
-      else if (route.table === table && !(taken && foreign === null)) {
-        const cell = state.cells.obtain(route.prefix)
-        const found = taken ? { ...route, takenOver: true as const } : route
-        if (cell.dump !== dump) cell.found = [found]
-        else cell.found = [...cell.found, found]
-        cell.dump = dump
-      }
-    }, scope)
+    try {
+      await driver.dump((route) => {
+        const taken = state.isTaken(route)
+        if (route.protocol !== protocol && !taken) foreign?.(route)
+        // Routes of ours in another table (an earlier configuration) are nobody's next hop and not ours to clean up.
+        else if (route.table === table && !(taken && foreign === null)) {
+          const cell = state.cells.obtain(route.prefix)
+          const found = taken ? { ...route, takenOver: true as const } : route
+          cell.found = cell.found.length === 0 ? [found] : [...cell.found, found]
+        }
+      }, scope)
+    } catch (error) {
+      for (const cell of state.cells.values()) cell.found = NO_ROUTES
+      throw error
+    }
+    let looked = 0
     for (const cell of state.cells.values()) {
+      if (++looked % SLICE === 0) await nextTurn()
       // A dump of ours does not show them.
       const taken = foreign === null && state.takes ? cell.ours.filter(isTaken) : NO_ROUTES
-      cell.ours = cell.dump === dump ? cell.found : NO_ROUTES
+      cell.ours = cell.found
       if (taken.length > 0) cell.ours = [...cell.ours, ...taken]
       cell.found = NO_ROUTES
     }
@@ -87,3 +90,5 @@ export class Reader {
 }
 
 const COMPARE_SHARE = 100
+/** Prefixes between two turns of the event loop. */
+const SLICE = 5000

@@ -53,8 +53,9 @@ export class EngineState implements WaySource {
   }
 
   wanted(prefix: string): DesiredRoute | undefined {
-    const desired = this.cells.get(prefix)?.desired ?? undefined
-    return desired === undefined || leftToFelix(prefix, desired, this.rules) !== '' ? undefined : desired
+    const cell = this.cells.get(prefix)
+    if (cell === undefined || cell.desired === null) return undefined
+    return leftToFelix(cell, cell.desired, this.rules) === '' ? cell.desired : undefined
   }
 
   resolveForeign(nextHop: string): Resolution {

@@ -3,11 +3,11 @@
  */
 
 import { parseAddress } from '../../net/address.js'
-import type { Family } from '../../net/family.js'
 import { addressInPrefix, parsePrefix } from '../../net/prefix.js'
 import { isSameHop } from '../plan.js'
 import { LearnedRoutes } from '../recursion.js'
 import type { HopRules, Resolution } from '../resolve.js'
+import type { RoutePrefix } from '../route-prefix.js'
 import type { DesiredRoute } from '../types.js'
 
 /** What the ways are found with. */
@@ -34,9 +34,9 @@ export class Ways {
     this.#learned = new LearnedRoutes((prefix) => source.wanted(prefix))
   }
 
-  /** A wanted route of the prefix came (+1), went (-1) or changed (0). */
-  change(family: Family, prefix: string, by: number): void {
-    if (this.#learned.change(family, prefix, by)) this.#changed = true
+  /** A wanted route came (+1), went (-1) or changed (0). */
+  change(to: RoutePrefix, by: number): void {
+    if (this.#learned.change(to, by)) this.#changed = true
   }
 
   /** Another number when what was resolved before may be resolved otherwise now. */

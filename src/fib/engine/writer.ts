@@ -152,7 +152,7 @@ export class Writer {
         break
       case 'refused':
         if (isWanted && operation.type !== 'delete') this.#judge.refused(cell, operation.route, outcome.words)
-        else this.#state.trouble(`cannot remove ${operation.prefix}: ${outcome.words}`)
+        else this.#state.trouble(`cannot remove ${operation.to.prefix}: ${outcome.words}`)
         break
       default:
         if (isWanted && alone) {
