@@ -43,7 +43,7 @@ export async function runDaemon(file: string): Promise<number> {
     log.close()
     return 1
   }
-  const endWarmUp = warmUp(() => speaker.lastStateChangeMs)
+  const endWarmUp = warmUp(speaker.hasFib, () => speaker.lastStateChangeMs)
   log.write('daemon-stop', { reason: await stopped })
   endWarmUp()
   await speaker.stop()

@@ -133,6 +133,11 @@ export class Speaker {
     this.#views = this.#makeViews(nowSeconds)
   }
 
+  /** Routes go further than to the other peers. */
+  get hasFib(): boolean {
+    return this.#fib.driver !== 'off'
+  }
+
   /** When a session changed its state last, by performance.now(). */
   get lastStateChangeMs(): number {
     return this.#routes.lastStateChangeMs

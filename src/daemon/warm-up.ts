@@ -15,10 +15,11 @@ import { AdjRibIn } from '../rib/adj-rib-in.js'
 import { PLAIN_INTAKE } from '../rib/intake.js'
 import { Rib } from '../rib/rib.js'
 import { type RibSource, SourceKind } from '../rib/source.js'
+import { rehearseFib } from './warm-up-fib.js'
 
 /** Begins soon; returns what ends it early. `quietSince`: when a session changed its state last, by performance.now(). */
-export function warmUp(quietSince: () => number = () => Number.NEGATIVE_INFINITY): () => void {
-  const steps = rehearsal()
+export function warmUp(withFib: boolean, quietSince: () => number = () => Number.NEGATIVE_INFINITY): () => void {
+  const steps = rehearsal(withFib)
   let dueMs = 0
   let timer: NodeJS.Timeout
   const wait = (ms: number): void => {
@@ -35,28 +36,31 @@ export function warmUp(quietSince: () => number = () => Number.NEGATIVE_INFINITY
 }
 
 /** All of it, step by step: twice, since code that has seen one RIB only is compiled for that one. */
-export function* rehearsal(): Generator<void, Heard> {
-  const heard = { announced: 0, withdrawn: 0 }
-  for (let round = 0; round < 2; round++) yield* oneRound(round, heard)
+export function* rehearsal(withFib: boolean): Generator<void, Heard> {
+  const heard = { announced: 0, withdrawn: 0, written: 0 }
+  for (let round = 0; round < 2; round++) yield* oneRound(round, heard, withFib)
   return heard
 }
 
-/** Prefixes that the other client was told of. */
 export interface Heard {
+  /** Prefixes that the other client was told of. */
   announced: number
   withdrawn: number
+  /** Changes of kernel routes. */
+  written: number
 }
 
-function* oneRound(round: number, heard: Heard): Generator<void, void> {
+function* oneRound(round: number, heard: Heard, withFib: boolean): Generator<void, void> {
   const rib = new Rib({ asn: ASN, routerId: 1, clusterId: 1, seed: round, nodeName: '', nowSeconds: () => 0 })
   const reflector = new Reflector(rib, round)
   const input = new AdjRibIn(rib, { fault: () => {}, endOfRib: () => {} })
   const framer = new Framer()
   const taken: (() => void)[] = []
+  const fib = withFib ? rehearseFib(rib) : null
   const join = (number: number): RibSource => {
     const source = rib.openSource(sourceOptions(number))
     const client = new Framer()
-    const told = number === RECEIVER ? heard : { announced: 0, withdrawn: 0 }
+    const told = number === RECEIVER ? heard : { announced: 0, withdrawn: 0, written: 0 }
     const send = (chunks: readonly Uint8Array[], done: () => void): void => {
       for (const chunk of chunks) client.push(chunk, (buffer, start, end) => count(buffer, start, end, told), 4096)
       taken.push(done)
@@ -69,6 +73,7 @@ function* oneRound(round: number, heard: Heard): Generator<void, void> {
       if (rib.hasClearing) rib.clearSlice(STEP_PREFIXES)
       const count = rib.decide(Family.IPV4_UNICAST)
       reflector.change(Family.IPV4_UNICAST, rib.batch, count)
+      fib?.feed.change(Family.IPV4_UNICAST, rib.batch, count)
       rib.finish(Family.IPV4_UNICAST, count)
       if (reflector.hasTableWork) reflector.tableSlices()
       reflector.pump(() => false)
@@ -96,6 +101,8 @@ function* oneRound(round: number, heard: Heard): Generator<void, void> {
     settle()
     yield
   }
+  heard.written += fib?.written ?? 0
+  fib?.stop()
 }
 
 /** What an UPDATE of a round says. */

@@ -84,9 +84,9 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
     get troubles() {
       return troubles
     },
-    want(prefix, far) {
-      vxlan?.want(prefix, far)
-      udp?.want(prefix, far)
+    want(to, far) {
+      vxlan?.want(to.prefix, far)
+      udp?.want(to.prefix, far)
     },
     async prepare() {
       await vxlan?.prepare()

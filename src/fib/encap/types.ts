@@ -2,6 +2,7 @@
  * Values of the encapsulation: what a route says of the tunnel to its next hop, and what the kernel needs to know of a far node before a route may lead to it.
  */
 import type { Encapsulation, UdpTunnelConfig, VxlanConfig } from '../../config/types.js'
+import type { RoutePrefix } from '../route-prefix.js'
 
 /** The far end of a VXLAN tunnel as BGP carries it (src/bgp/attributes/tunnel-encapsulation.ts). Null: not said, the rule applies (rule.ts). */
 export interface Vtep {
@@ -66,7 +67,7 @@ export interface Encapsulator {
   /** Devices, and what is known of the far nodes. Rejects with a FibError where `first` and there cannot be a tunnel; later it only logs. */
   keep(first: boolean, rules: TunnelRules): Promise<void>
   /** The far nodes of one prefix from now on. */
-  want(prefix: string, far: readonly FarNode[]): void
+  want(to: RoutePrefix, far: readonly FarNode[]): void
   /** Before routes are written: what they need is put in place. */
   prepare(): Promise<void>
   /** After routes were written or removed: what no route needs any more goes. `complete`: all prefixes are known, so that leftovers of an earlier run go too. */

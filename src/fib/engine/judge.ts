@@ -29,7 +29,7 @@ export class Judge {
     const { desired } = cell
     const { rules, flushed } = this.#state
     const { tunnel } = this.#state.options
-    if (desired === null || flushed) tunnel?.want(cell.prefix, NO_FAR_NODES)
+    if (desired === null || flushed) tunnel?.want(cell, NO_FAR_NODES)
     if (desired === null) return this.#plan(cell, null).operations
     if (flushed) {
       cell.planned = null
@@ -39,12 +39,12 @@ export class Judge {
     const left = leftToFelix(cell, desired, rules)
     if (left !== '') {
       cell.planned = null
-      tunnel?.want(cell.prefix, NO_FAR_NODES)
+      tunnel?.want(cell, NO_FAR_NODES)
       this.change(cell, 'left', left)
       return this.#plan(cell, null).operations
     }
     const route = this.#routeOf(cell, desired)
-    tunnel?.want(cell.prefix, typeof route === 'string' ? NO_FAR_NODES : (route.far ?? NO_FAR_NODES))
+    tunnel?.want(cell, typeof route === 'string' ? NO_FAR_NODES : (route.far ?? NO_FAR_NODES))
     if (typeof route === 'string') {
       cell.planned = null
       // The route that its next hop is reached by may come in a moment.
