@@ -1,5 +1,6 @@
 /**
- * Writes the marked prefixes in batches: while the driver works on one, the next is planned.
+ * Writes the marked prefixes in batches: while the driver works on one, the next is planned. Both in slices of a few milliseconds: batches are large, so that the
+ * driver is not kept waiting.
  */
 import { DONE, type FibOperation, type FibOutcome } from '../driver.js'
 import { applyTo } from '../plan.js'
@@ -16,6 +17,13 @@ export class Writer {
   readonly #maxBatch: number
   #batchLimit: number
   #inFlight: Batch | null = null
+  /** Done, and not all of its outcomes are taken. */
+  #taking: Batch | null = null
+  /** Oldest mark of what is being planned. */
+  #planningOldest = Number.POSITIVE_INFINITY
+  /** Cells until the clock is asked again. */
+  #untilLook = 0
+  #sliceEndMs = 0
   #lostInARow = 0
 
   constructor(state: EngineState, judge: Judge, watch: Watch) {
@@ -23,8 +31,7 @@ export class Writer {
     this.#judge = judge
     this.#watch = watch
     this.#maxBatch = state.options.batch ?? MAX_BATCH
-    // The code is not compiled yet.
-    this.#batchLimit = Math.min(this.#maxBatch, FIRST_BATCH)
+    this.#batchLimit = this.#maxBatch
   }
 
   get hasWork(): boolean {
@@ -33,15 +40,17 @@ export class Writer {
 
   /** Something that was set then is not done yet. */
   isUnder(upTo: number): boolean {
-    return (this.#inFlight !== null && this.#inFlight.oldest <= upTo) || this.#state.cells.isMarked(upTo)
+    if (this.#planningOldest <= upTo || this.#state.cells.isMarked(upTo)) return true
+    return [this.#inFlight, this.#taking].some((batch) => batch !== null && batch.oldest <= upTo)
   }
 
   /** Plans a batch while the one before is under way, and starts it as soon as that one is done. */
   async applySome(): Promise<void> {
     const { tunnel, driver } = this.#state.options
-    const batch = this.#nextBatch()
+    const batch = await this.#nextBatch()
     const before = this.#inFlight
     if (batch.operations.length === 0) {
+      this.#planningOldest = Number.POSITIVE_INFINITY
       await tunnel?.prepare()
       if (before !== null) {
         await this.finish()
@@ -54,8 +63,10 @@ export class Writer {
     }
     const outcomes = await before?.outcomes
     await tunnel?.prepare()
+    this.#taking = before
     this.#inFlight = { ...batch, outcomes: driver.apply(batch.operations) }
-    if (before !== null) this.#takeAll(before, outcomes!)
+    this.#planningOldest = Number.POSITIVE_INFINITY
+    if (before !== null) await this.#takeAll(before, outcomes!)
     if (this.#lostInARow > 0) await this.finish()
     else await nextTurn()
   }
@@ -65,8 +76,9 @@ export class Writer {
     const batch = this.#inFlight
     if (batch === null) return
     const outcomes = await batch.outcomes
+    this.#taking = batch
     this.#inFlight = null
-    this.#takeAll(batch, outcomes)
+    await this.#takeAll(batch, outcomes)
     await this.#tidyTunnels()
     if (this.#lostInARow > 1) await delay(this.#state.options.lostDelayMs ?? LOST_DELAY_MS)
   }
@@ -77,15 +89,17 @@ export class Writer {
     await options.tunnel?.tidy(swept && !cells.hasMarked)
   }
 
-  #nextBatch(): Planned {
+  async #nextBatch(): Promise<Planned> {
     const queue = this.#state.cells
     const operations: FibOperation[] = []
     const cells: Cell[] = []
     const marks: number[] = []
     const busy: Cell[] = []
-    let looked = 0
     let oldest = Number.POSITIVE_INFINITY
+    let looked = 0
+    this.#beginSlice()
     while (looked < this.#maxBatch && operations.length < this.#batchLimit && queue.hasMarked) {
+      if (this.#isSliceOver()) await this.#nextSlice()
       const cell = queue.takeMarked()
       // What becomes of it now decides what is next.
       if (cell.busy) {
@@ -102,21 +116,29 @@ export class Writer {
         marks.push(mark)
       }
       if (operations.length === before) queue.dropIfEmpty(cell)
-      else if (mark < oldest) oldest = mark
+      else {
+        cell.busy = true
+        if (mark < oldest) {
+          oldest = mark
+          this.#planningOldest = mark
+        }
+      }
     }
-    for (const cell of cells) cell.busy = true
     queue.tidyQueue(busy)
     return { operations, cells, marks, looked, oldest }
   }
 
-  #takeAll({ operations, cells, marks }: Planned, outcomes: readonly FibOutcome[]): void {
+  async #takeAll({ operations, cells, marks }: Planned, outcomes: readonly FibOutcome[]): Promise<void> {
     let lost = false
-    for (const cell of cells) cell.busy = false
+    this.#beginSlice()
     for (let index = 0; index < operations.length; index++) {
+      if (this.#isSliceOver()) await this.#nextSlice()
+      cells[index]!.busy = false
       const outcome = outcomes[index] ?? DONE
       if (outcome.type === 'lost') lost = true
       this.#take(cells[index]!, operations[index]!, outcome, marks[index]!, operations.length === 1)
     }
+    this.#taking = null
     if (!lost) {
       this.#lostInARow = 0
       this.#batchLimit = Math.min(this.#maxBatch, this.#batchLimit * 2)
@@ -126,6 +148,22 @@ export class Writer {
     this.#batchLimit = 1
     this.#watch.ask(Look.SLOW)
     this.#lostInARow++
+  }
+
+  #beginSlice(): void {
+    this.#untilLook = LOOK_CELLS
+    this.#sliceEndMs = performance.now() + SLICE_MS
+  }
+
+  #isSliceOver(): boolean {
+    if (--this.#untilLook > 0) return false
+    this.#untilLook = LOOK_CELLS
+    return performance.now() >= this.#sliceEndMs
+  }
+
+  async #nextSlice(): Promise<void> {
+    await nextTurn()
+    this.#beginSlice()
   }
 
   #take(cell: Cell, operation: FibOperation, outcome: FibOutcome, mark: number, alone: boolean): void {
@@ -180,5 +218,7 @@ interface Batch extends Planned {
 
 /** Prefixes planned and written in one go: about 20 ms of the driver's work. */
 const MAX_BATCH = 1000
-const FIRST_BATCH = 500
+/** Work between two turns of the event loop. */
+const SLICE_MS = 4
+const LOOK_CELLS = 64
 const LOST_DELAY_MS = 500
