@@ -5,11 +5,13 @@ import { connect, Socket } from 'node:net'
 import type { Secret } from '../config/secret.js'
 import { formatAddress, parseAddress } from '../net/address.js'
 import type { Attempt, Dial, DialOptions, Link, LinkEvents } from './link.js'
+import { ReadTurns } from './read-turns.js'
 import type { SocketOptions } from './socket-options.js'
 import { hostPort, type SocketSettings, unansweredText } from './socket-settings.js'
 
 /** Open sockets of the process's sessions, so that a stop can wait for their last octets. */
 export class OpenLinks {
+  readonly turns = new ReadTurns()
   readonly #sockets = new Set<Socket>()
   #holding: SocketLink[] = []
 
@@ -54,6 +56,11 @@ class SocketLink implements Link {
   readonly remoteAddress: string
   readonly #socket: Socket
   readonly #options: SocketOptions
+  readonly #turns: ReadTurns
+  /** Reading waits for the next pass of the event loop. */
+  #waits = false
+  /** By its owner. */
+  #paused = false
   #events: LinkEvents | null = null
   #errorText = ''
   #ended = false
@@ -61,8 +68,9 @@ class SocketLink implements Link {
   #held: Uint8Array[] | null = null
   #heldTaken: (() => void)[] = []
 
-  constructor(socket: Socket, options: SocketOptions) {
+  constructor(socket: Socket, options: SocketOptions, turns: ReadTurns) {
     this.#socket = socket
+    this.#turns = turns
     this.#options = options
     this.localAddress = canonicalAddress(socket.localAddress ?? '')
     this.remoteAddress = canonicalAddress(socket.remoteAddress ?? '')
@@ -107,11 +115,36 @@ class SocketLink implements Link {
   attach(events: LinkEvents): void {
     this.#events = events
     this.#socket.on('data', (chunk: Buffer) => {
-      this.#events?.data(chunk)
+      this.#take(chunk)
       this.release()
     })
     // A connection that died before it got an owner.
     if (this.#socket.destroyed) process.nextTick(() => this.#closed(this.#errorText || 'the TCP connection was closed'))
+  }
+
+  /** Piece by piece; what this pass of the event loop has no time for goes back. A few messages are taken at once: there may be hundreds of peers with as many. */
+  #take(chunk: Buffer): void {
+    const turns = this.#turns
+    turns.begin()
+    if (chunk.length <= SMALL_OCTETS) {
+      this.#events?.data(chunk)
+      return
+    }
+    for (let at = 0; at < chunk.length && this.#events !== null; at += PIECE_OCTETS) {
+      if (turns.isOver) {
+        this.#socket.pause()
+        this.#socket.unshift(at === 0 ? chunk : chunk.subarray(at))
+        this.#waits = true
+        turns.wait(this.#goOn)
+        return
+      }
+      this.#events.data(chunk.subarray(at, at + PIECE_OCTETS))
+    }
+  }
+
+  readonly #goOn = (): void => {
+    this.#waits = false
+    if (!this.#paused && !this.#ended) this.#socket.resume()
   }
 
   write(chunks: readonly Uint8Array[], onTaken: (() => void) | null): boolean {
@@ -154,11 +187,13 @@ class SocketLink implements Link {
   }
 
   pause(): void {
+    this.#paused = true
     this.#socket.pause()
   }
 
   resume(): void {
-    if (!this.#ended) this.#socket.resume()
+    this.#paused = false
+    if (!this.#waits && !this.#ended) this.#socket.resume()
   }
 
   adopt(settings: SocketSettings): string {
@@ -185,7 +220,7 @@ function callAll(callbacks: readonly (() => void)[]): void {
 /** Of a connection that came in. */
 export function socketLink(socket: Socket, open: OpenLinks, options: SocketOptions): Link {
   open.add(socket)
-  const link = new SocketLink(socket, options)
+  const link = new SocketLink(socket, options, open.turns)
   link.hold()
   open.releaseSoon(link)
   return link
@@ -212,7 +247,7 @@ export function tcpDial(open: OpenLinks, sockets: SocketOptions): Dial {
     socket.once('connect', () => {
       if (over) return
       over = true
-      connected(new SocketLink(socket, sockets))
+      connected(new SocketLink(socket, sockets, open.turns))
     })
     return {
       cancel() {
@@ -290,6 +325,10 @@ const ERRNO_TEXTS: { readonly [code: string]: string } = Object.freeze({
 
 /** Above this `write` says full, and `drained` follows: more than a slab of messages, so that one that the kernel takes at once is not 'full'. */
 export const HIGH_WATER_OCTETS = 256 * 1024
+/** Up to so many octets are taken whatever the time. */
+const SMALL_OCTETS = 4096
+/** Of a table: some 3000 prefixes, 1 to 2 ms. */
+const PIECE_OCTETS = 16_384
 /** So long, and one more read pass, the first octets of a connection that came in wait for the peer's. */
 const HOLD_MS = 1
 const NO_DESCRIPTOR = 'this Node.js does not tell the descriptor of a socket: its options cannot be set'
