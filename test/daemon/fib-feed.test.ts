@@ -5,7 +5,8 @@ import type { FibConfig } from '../../src/config/types.js'
 import { FibFeed } from '../../src/daemon/fib-feed.js'
 import { OwnRoutes } from '../../src/daemon/own-routes.js'
 import { createFib } from '../../src/fib/fib.js'
-import type { DesiredRoute } from '../../src/fib/types.js'
+import { ipv4Text } from '../../src/fib/route-prefix.js'
+import type { DesiredRoute, Fib } from '../../src/fib/types.js'
 import { parsePrefix } from '../../src/net/prefix.js'
 import { BASE } from '../fib/support.js'
 import { attributesWith, RibWorld } from '../rib/given.js'
@@ -15,11 +16,13 @@ t.test('VTEPs are of IPv4 routes: paths of IPv6 have numbers of their own', asyn
   const world = new RibWorld()
   const fib = createFib({ ...BASE, driver: 'memory' }, { log: () => {} })
   const told = new Map<string, DesiredRoute | null>()
-  const feed = new FibFeed(
-    world.rib,
-    { ...fib, driver: 'memory', set: (at, route) => told.set(at, route) },
-    new OwnRoutes(world.rib),
-  )
+  const listener: Fib = {
+    ...fib,
+    driver: 'memory',
+    set: (at, route) => told.set(at, route),
+    setIpv4: (address, length, route) => told.set(ipv4Text(address, length), route),
+  }
+  const feed = new FibFeed(world.rib, listener, new OwnRoutes(world.rib))
   const accept = ['10.0.0.0/8', 'fd00::/8'].map((text) => ({ ...parsePrefix(text), text }))
   feed.configure({ accept, maxPaths: 1, encapsulation: 'vxlan', metricFromLocalPref: false } as unknown as FibConfig)
   const vtep = { endpoint: '10.0.1.1', address: '10.1.0.9', mac: '66:00:00:00:00:01', vni: 1, port: 8472 }

@@ -1,4 +1,5 @@
 /** The engine against a driver that fails in every way a real one can. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import type { FibDriver, FibFact, FibOperation, FibOutcome, FibTrigger } from '../../src/fib/driver.js'
@@ -6,6 +7,8 @@ import { FibEngine } from '../../src/fib/engine.js'
 import { MemoryDriver, MemoryTable } from '../../src/fib/memory.js'
 import { resolveAnywhere } from '../../src/fib/resolve.js'
 import type { KernelRoute } from '../../src/fib/types.js'
+import { Turns } from '../support/turns.js'
+import { until } from '../support/wait.js'
 import { blackhole, unicast } from './support.js'
 
 const RULES = {
@@ -332,3 +335,53 @@ t.test('what is told while a dump is compared comes after what was told during i
   t.equal(engine.foreignRoutes().length, routes.length, 'the last word is that it is gone')
   await engine.stop('keep')
 })
+
+t.test(
+  'a batch is planned in slices, and its outcomes are taken in slices: what is set meanwhile is kept, and nothing counts as settled too early',
+  async (t) => {
+    const memory = new MemoryTable()
+    const turns = new Turns()
+    t.teardown(() => turns.stop())
+    const engine = new FibEngine({
+      name: 'memory',
+      why: 'for a test',
+      driver: new MemoryDriver(memory, 254, 179),
+      table: 254,
+      protocol: 179,
+      rules: RULES,
+      resolve: (nextHop) => {
+        const endMs = performance.now() + 0.2
+        while (performance.now() < endMs) {}
+        turns.work()
+        return resolveAnywhere(nextHop)
+      },
+      tunnel: null,
+      log: () => {},
+      batch: 10_000,
+    })
+    await engine.start()
+    const prefix = (n: number): string => `10.${n >> 8}.${n & 255}.0/26`
+    for (let n = 0; n < 1000; n++) engine.set(prefix(n), unicast(prefix(n), `192.168.${n >> 8}.${n & 255}`))
+    let isSettled = false
+    const settled = engine.settled().then(() => {
+      isSettled = true
+    })
+    await until('some are planned', () => turns.mostWork > 0)
+    await nextTurn()
+    t.notOk(isSettled)
+    t.equal(memory.routes().length, 0, 'and none is written')
+    engine.set(prefix(0), unicast(prefix(0), '192.168.9.9'))
+    engine.set(prefix(1), null)
+    engine.set(prefix(999), null)
+    await settled
+    t.ok(memory.routes().length >= 998)
+    await engine.settled()
+    t.ok(turns.mostWork <= 64, `${turns.mostWork} in one turn`)
+    t.equal(memory.routes().length, 998)
+    t.match(
+      memory.routes().find((route) => route.prefix === prefix(0)),
+      { hops: [{ gateway: '192.168.9.9' }] },
+    )
+    await engine.stop('keep')
+  },
+)
