@@ -34,6 +34,7 @@ const ROWS: readonly Row[] = [
   {
     name: 'bgp edge',
     files: [
+      'src/bgp/read-turns.ts',
       'src/bgp/transport.ts',
       'src/bgp/listener.ts',
       'src/bgp/socket-options.ts',
