@@ -61,6 +61,7 @@ const ROWS: readonly Row[] = [
       'src/fib/netlink.ts',
       'src/fib/netlink-events.ts',
       'src/fib/netlink-socket.ts',
+      'src/fib/netlink-triggers.ts',
       'src/fib/lock.ts',
       'src/fib/ip-batch.ts',
       'src/fib/ip-monitor.ts',

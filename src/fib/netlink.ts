@@ -1,22 +1,22 @@
 /**
- * Edge: the kernel's routing tables through rtnetlink. One descriptor for changes and dumps, one for what the kernel tells of changes by others.
+ * Edge: the kernel's routing tables through rtnetlink. One descriptor for changes and dumps, one for what the kernel tells of changes by others
+ * (netlink-triggers.ts).
  *
  * - Up to 8000 changes per write (200 where the socket's buffers are small), of which only the last asks for an acknowledgement. A thread of the pool
  *   waits for the kernel. With small writes, each of which waits for its turn of a busy event loop, 5000 of 100,000 routes were written while they came in.
  * - A change that fails answers with its own number: each failed route has the kernel's reason.
  * - Events carry the route, so that the picture of the tables follows without a dump. Our own changes are left out by a filter in the kernel.
- * - What the kernel does not tell (a device goes down, the last address goes) is found by reading again after events of devices and addresses; lost
- *   events (the socket overran) by a new descriptor and reading all again.
+ * - What the kernel does not tell (a device goes down, the last address goes) is found by reading again after events of devices and addresses.
  */
 import { closeSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { getSystemErrorMap } from 'node:util'
-import { FAMILIES, Family } from '../net/family.js'
+import { FAMILIES, type Family } from '../net/family.js'
 import { decodeLink, encodeLinkDump, type LinkMessage } from '../netlink/link.js'
-import { forEachMessage, type MessageHeader, NetlinkReader, NetlinkWriter } from '../netlink/message.js'
-import { Group, LinkFlag, MessageFlag, MessageType } from '../netlink/numbers.js'
+import { NetlinkWriter } from '../netlink/message.js'
+import { MessageFlag, MessageType } from '../netlink/numbers.js'
 import type { NetlinkReply } from '../netlink/reply.js'
-import { decodeRoute, encodeRoute, encodeRouteDump, type RouteMessage } from '../netlink/route.js'
+import { decodeRoute, encodeRoute, encodeRouteDump } from '../netlink/route.js'
 import {
   DONE,
   type DumpScope,
@@ -27,17 +27,17 @@ import {
   type FibOutcome,
   type FibTrigger,
 } from './driver.js'
-import { NetlinkEvents } from './netlink-events.js'
-import { type Devices, NoDeviceError, RouteTranslator, toKernelRoute } from './netlink-routes.js'
+import { LinkTable } from './netlink-links.js'
+import { NoDeviceError, RouteTranslator, toKernelRoute } from './netlink-routes.js'
 import {
   checkInherited,
-  ignoreOwn,
   NetlinkLostError,
   NetlinkRequests,
   type NetlinkSource,
   openNetlink,
   Sequence,
 } from './netlink-socket.js'
+import { NetlinkTriggers } from './netlink-triggers.js'
 import { FibError, type KernelRoute } from './types.js'
 
 export interface NetlinkOptions {
@@ -53,40 +53,41 @@ export interface NetlinkOptions {
   readonly wait?: 'handle' | 'poll'
 }
 
-export class NetlinkDriver implements FibDriver, Devices {
+export class NetlinkDriver implements FibDriver {
   readonly #options: NetlinkOptions
   readonly #writers = [new NetlinkWriter(32_768), new NetlinkWriter(32_768)] as const
   readonly #numbers = new Sequence()
   readonly #translator: RouteTranslator
   readonly #tables: readonly number[]
-  #links = new Map<number, LinkMessage>()
-  #indexes = new Map<string, number>()
+  readonly #links = new LinkTable()
   #requests: NetlinkRequests | null = null
-  #events: NetlinkEvents | null = null
+  readonly #triggers: NetlinkTriggers
   #onTrigger: (trigger: FibTrigger) => void = () => {}
   #compareTimer: NodeJS.Timeout | null = null
-  #eventsTimer: NodeJS.Timeout | null = null
   /** The buffers of the descriptor for requests. */
   #large = false
-  #closed = false
 
   constructor(options: NetlinkOptions) {
     this.#options = options
-    this.#translator = new RouteTranslator(options, this)
+    this.#translator = new RouteTranslator(options, this.#links)
     this.#tables = [...new Set([options.table, MAIN_TABLE, LOCAL_TABLE])]
-  }
-
-  indexOf(name: string): number {
-    return this.#indexes.get(name) ?? 0
-  }
-
-  nameOf(index: number): string | null {
-    return this.#links.get(index)?.name ?? null
+    const { source, netns, protocol, wait } = options
+    this.#triggers = new NetlinkTriggers({
+      source,
+      netns,
+      tables: this.#tables,
+      protocol,
+      links: this.#links,
+      ownPort: () => this.#openRequests().port,
+      onTrigger: (trigger) => this.#onTrigger(trigger),
+      trouble: (reason) => options.log({ event: 'fib-trouble', fields: { reason } }),
+      ...(wait === undefined ? {} : { wait }),
+    })
   }
 
   /** How events are waited for, for tests and views; null: they are not heard. */
   get wait(): 'handle' | 'poll' | null {
-    return this.#events?.wait ?? null
+    return this.#triggers.wait
   }
 
   async open(onTrigger: (trigger: FibTrigger) => void): Promise<void> {
@@ -95,7 +96,7 @@ export class NetlinkDriver implements FibDriver, Devices {
       this.#openRequests()
       await this.#readLinks()
       await this.#checkRight()
-      this.#openEvents()
+      this.#triggers.open()
     } catch (error) {
       await this.close()
       throw error instanceof FibError ? error : new FibError(`the kernel's routes: ${(error as Error).message}`)
@@ -135,11 +136,8 @@ export class NetlinkDriver implements FibDriver, Devices {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
     if (this.#compareTimer !== null) clearInterval(this.#compareTimer)
-    if (this.#eventsTimer !== null) clearTimeout(this.#eventsTimer)
-    await this.#events?.close()
-    this.#events = null
+    await this.#triggers.close()
     this.#closeRequests()
   }
 
@@ -246,7 +244,7 @@ export class NetlinkDriver implements FibDriver, Devices {
         // Without strict checking the kernel gives more than was asked for.
         if (message === null || message.family !== family || message.table !== table) return
         if (protocol !== 0 && message.protocol !== protocol) return
-        const route = toKernelRoute(message, this)
+        const route = toKernelRoute(message, this.#links)
         if (route !== null) routes.push(route)
       })
       if (reply.errno !== 0 && reply.errno !== ENOENT && !NO_FAMILY.has(reply.errno))
@@ -270,8 +268,7 @@ export class NetlinkDriver implements FibDriver, Devices {
       })
       if (reply.errno !== 0) throw new FibError(`reading the network devices: ${wordsOf(reply)}`)
       if (interrupted && tries < MAX_DUMPS) continue
-      this.#links = links
-      this.#indexes = new Map([...links.values()].map((link) => [link.name, link.index]))
+      this.#links.replace(links)
       return
     }
   }
@@ -300,14 +297,9 @@ export class NetlinkDriver implements FibDriver, Devices {
     if (requests !== null && this.#options.source.type === 'sys') closeSync(requests.fd)
   }
 
-  /** After lost replies; the events' filter has to know the new port. */
   #reopenRequests(): void {
     this.#closeRequests()
-    if (this.#events === null || this.#options.source.type === 'inherited') return
-    const events = this.#events
-    this.#events = null
-    void events.close()
-    this.#openEventsSoon('replies of the kernel were lost')
+    this.#triggers.reopen('replies of the kernel were lost')
   }
 
   /** Whatever is half read when it fails must not be taken for the next answer. */
@@ -318,138 +310,6 @@ export class NetlinkDriver implements FibDriver, Devices {
       if (error instanceof NetlinkLostError) this.#reopenRequests()
       throw error
     }
-  }
-
-  #openEvents(): void {
-    const { source, netns } = this.#options
-    const port = this.#openRequests().port
-    let fd: number
-    if (source.type === 'inherited') {
-      if (source.events === null) {
-        this.#lookByTimer()
-        return
-      }
-      checkInherited(source.events)
-      fd = source.events
-    } else {
-      fd = openNetlink(source.sys, netns, EVENT_GROUPS).fd
-      try {
-        ignoreOwn(source.sys, fd, port)
-      } catch {
-        // They are left out by their port then.
-      }
-    }
-    const { wait } = this.#options
-    const events = new NetlinkEvents(fd, {
-      take: (bytes) => this.#take(bytes),
-      lost: (words) => {
-        if (this.#events === events) this.#events = null
-        this.#openEventsSoon(words)
-      },
-      ...(wait === undefined ? {} : { wait }),
-    })
-    this.#events = events
-  }
-
-  #openEventsSoon(words: string): void {
-    if (this.#closed || this.#eventsTimer !== null) return
-    if (this.#options.source.type === 'inherited') {
-      this.#trouble(
-        `events of the kernel were lost (${words}), and an inherited descriptor cannot be opened again: reading the tables every second; restart the daemon`,
-      )
-      this.#lookByTimer()
-      return
-    }
-    this.#trouble(`events of the kernel were lost (${words}): reading its tables again`)
-    this.#eventsTimer = setTimeout(() => {
-      this.#eventsTimer = null
-      try {
-        this.#openEvents()
-      } catch (error) {
-        this.#openEventsSoon((error as Error).message)
-        return
-      }
-      // Only now: a change between the dump and the first event would go unseen.
-      this.#onTrigger('event')
-    }, REOPEN_MS)
-  }
-
-  #lookByTimer(): void {
-    this.#eventsTimer = setInterval(() => this.#onTrigger('ours'), LOOK_MS)
-  }
-
-  // --- events
-
-  /** Whatever the octets are, at worst the tables are read again. */
-  #take(bytes: Uint8Array): void {
-    if (this.#closed) return
-    const reader = new NetlinkReader(bytes)
-    try {
-      if (!forEachMessage(reader, bytes.length, (header) => this.#takeMessage(reader, header))) this.#onTrigger('event')
-    } catch {
-      this.#onTrigger('event')
-    }
-  }
-
-  #takeMessage(reader: NetlinkReader, header: MessageHeader): void {
-    switch (header.type) {
-      case MessageType.NEWROUTE:
-      case MessageType.DELROUTE:
-        if (header.port === 0 || header.port !== this.#requests?.port) this.#takeRoute(reader, header)
-        return
-      case MessageType.NEWLINK:
-      case MessageType.DELLINK:
-        this.#takeLink(decodeLink(reader, header), header.type === MessageType.DELLINK)
-        return
-      case MessageType.NEWADDR:
-        this.#onTrigger('devices')
-        return
-      case MessageType.DELADDR:
-        // With the last address of a device its routes go without a word.
-        this.#onTrigger('event')
-        return
-      case MessageType.OVERRUN:
-        this.#onTrigger('event')
-        return
-      default:
-    }
-  }
-
-  #takeRoute(reader: NetlinkReader, header: MessageHeader): void {
-    const message = decodeRoute(reader, header)
-    if (message === null || !this.#tables.includes(message.table)) return
-    const route = toKernelRoute(message, this)
-    if (route === null) return
-    if (isPartial(message, header) || hasUnknownDevice(route, message)) {
-      this.#onTrigger(message.protocol === this.#options.protocol ? 'ours' : 'event')
-      return
-    }
-    this.#onTrigger({
-      type: header.type === MessageType.NEWROUTE ? 'put' : 'gone',
-      replaces: (header.flags & MessageFlag.REPLACE) !== 0,
-      route,
-    })
-  }
-
-  #takeLink(link: LinkMessage, isGone: boolean): void {
-    // A bridge speaks of its ports: a port that leaves is still a device.
-    if (link.family !== 0) return
-    const known = this.#links.get(link.index)
-    if (known !== undefined) this.#indexes.delete(known.name)
-    if (isGone) this.#links.delete(link.index)
-    else {
-      this.#links.set(link.index, link)
-      this.#indexes.set(link.name, link.index)
-    }
-    // Its routes go without a word, or have another name for their device now.
-    const wasUp = known !== undefined && (known.flags & LinkFlag.UP) !== 0
-    const isUp = !isGone && (link.flags & LinkFlag.UP) !== 0
-    if (isGone || (wasUp && !isUp) || (known !== undefined && known.name !== link.name)) this.#onTrigger('event')
-    else this.#onTrigger('devices')
-  }
-
-  #trouble(reason: string): void {
-    this.#options.log({ event: 'fib-trouble', fields: { reason } })
   }
 }
 
@@ -467,16 +327,6 @@ async function takeInSlices(routes: readonly KernelRoute[], take: (route: Kernel
     take(route)
     if (++taken % TAKE_SLICE === 0) await nextTurn()
   }
-}
-
-/** IPv6 routes of several hops come and go hop by hop, and an event may carry one of them or all. */
-function isPartial({ family, hops }: RouteMessage, { flags }: MessageHeader): boolean {
-  if (family !== Family.IPV6_UNICAST) return false
-  return hops.length > 1 || (flags & (MessageFlag.APPEND | MessageFlag.REPLACE)) !== 0
-}
-
-function hasUnknownDevice(route: KernelRoute, message: RouteMessage): boolean {
-  return route.hops.some((hop) => hop.device === null) && message.hops.some((hop) => hop.device !== 0)
 }
 
 function outcomeOf(operation: FibOperation, reply: NetlinkReply): FibOutcome {
@@ -497,9 +347,6 @@ const PER_LARGE_WRITE = 8000
 const PER_WRITE = 200
 const MAX_DUMPS = 5
 const TAKE_SLICE = 1000
-const REOPEN_MS = 50
-const LOOK_MS = 1000
-const EVENT_GROUPS = Group.LINK | Group.IPV4_IFADDR | Group.IPV4_ROUTE | Group.IPV6_IFADDR | Group.IPV6_ROUTE
 const EPERM = 1
 const ENOENT = 2
 const ESRCH = 3
