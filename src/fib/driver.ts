@@ -41,6 +41,12 @@ export type FibTrigger = 'event' | 'ours' | 'devices' | 'slow' | FibChange
 /** `ours`: routes of our table and protocol are enough; a driver may give all. */
 export type DumpScope = 'all' | 'ours'
 
+/**
+ * From now on `changed` is called when a neighbour or FDB entry of the device of this index is changed, by whomever; 0: of none. False: this cannot be told here. Events that
+ * were lost are a trigger `event` instead.
+ */
+export type NeighbourWatch = (index: number, changed: () => void) => boolean
+
 export interface FibDriver {
   /** Rejects with a FibError that says what is missing and what to do. */
   open(onTrigger: (trigger: FibTrigger) => void): Promise<void>
@@ -48,6 +54,8 @@ export interface FibDriver {
   dump(take: (route: KernelRoute) => void, scope?: DumpScope): Promise<void>
   /** One outcome per operation, in order. Never rejects. At most one call at a time. */
   apply(operations: readonly FibOperation[]): Promise<readonly FibOutcome[]>
+  /** See NeighbourWatch. */
+  readonly watchNeighbours?: NeighbourWatch
   close(): Promise<void>
 }
 

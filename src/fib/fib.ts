@@ -61,12 +61,14 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
   const netns = config.netns ?? null
   const { name, driver, why } = kernelDriver(config, hooks)
   hooks.onDriver?.(driver)
+  const { watchNeighbours }: FibDriver = driver
   const tunnel = createEncapsulator({
     netns,
     nodeAddresses: config.nodeAddresses ?? [],
     tunnelAddress: config.tunnelAddress,
     vxlan: config.vxlan,
     udp: config.udp,
+    watchNeighbours: watchNeighbours ?? null,
     log: hooks.log,
   })
   return new FibEngine({

@@ -18,7 +18,7 @@ export interface EventsOptions {
 export class NetlinkEvents {
   /** How the descriptor is waited for. */
   readonly wait: 'handle' | 'poll'
-  readonly #fd: number
+  readonly fd: number
   readonly #options: EventsOptions
   #socket: Socket | null = null
   #timer: NodeJS.Timeout | null = null
@@ -26,7 +26,7 @@ export class NetlinkEvents {
   readonly #buffer = new Uint8Array(READ_OCTETS)
 
   constructor(fd: number, options: EventsOptions) {
-    this.#fd = fd
+    this.fd = fd
     this.#options = options
     this.#socket = options.wait === 'poll' ? null : streamOver(fd)
     this.wait = this.#socket === null ? 'poll' : 'handle'
@@ -40,7 +40,7 @@ export class NetlinkEvents {
     this.#closed = true
     if (this.#timer !== null) {
       clearInterval(this.#timer)
-      closeSync(this.#fd)
+      closeSync(this.fd)
       return Promise.resolve()
     }
     const socket = this.#socket!
@@ -67,7 +67,7 @@ export class NetlinkEvents {
     // A flood must not hold the event loop: the rest comes with the next tick.
     for (let i = 0; i < MAX_READS && !this.#closed; i++) {
       try {
-        const length = readSync(this.#fd, this.#buffer, 0, READ_OCTETS, null)
+        const length = readSync(this.fd, this.#buffer, 0, READ_OCTETS, null)
         this.#options.take(this.#buffer.subarray(0, length))
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return

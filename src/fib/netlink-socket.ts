@@ -97,6 +97,11 @@ export function ignoreOwn(sys: Sys, fd: number, port: number): void {
   sys.attachFilter(fd, program)
 }
 
+/** Takes the descriptor into the group of neighbours and FDB entries, or out of it. Throws a SysError. */
+export function joinNeighbours(sys: Sys, fd: number, isIn: boolean): void {
+  sys.setsockopt(fd, SOL_NETLINK, isIn ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, int32(RTNLGRP_NEIGH))
+}
+
 /** Runs `action` with this thread in a namespace of `ip netns`. */
 function inNamespace<T>(sys: Sys, netns: string | null, action: () => T): T {
   if (netns === null) return action()
@@ -244,6 +249,10 @@ function attempt(action: () => void): boolean {
 /** Descriptors from whoever started us. */
 export const FD_VARIABLE = 'NODEBGP_NETLINK_FD'
 const SOL_NETLINK = 270
+const NETLINK_ADD_MEMBERSHIP = 1
+const NETLINK_DROP_MEMBERSHIP = 2
+/** The number of Group.NEIGH. */
+const RTNLGRP_NEIGH = 3
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12

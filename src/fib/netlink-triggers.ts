@@ -3,7 +3,7 @@
  * kernel leaves our own changes out. Events that were lost (the socket overran) are a new descriptor, and reading all again.
  */
 import { Family } from '../net/family.js'
-import { decodeLink } from '../netlink/link.js'
+import { decodeLink, decodeNeighbourDevice } from '../netlink/link.js'
 import { forEachMessage, type MessageHeader, NetlinkReader } from '../netlink/message.js'
 import { Group, MessageFlag, MessageType } from '../netlink/numbers.js'
 import { decodeRoute, type RouteMessage } from '../netlink/route.js'
@@ -11,7 +11,7 @@ import type { FibTrigger } from './driver.js'
 import { NetlinkEvents } from './netlink-events.js'
 import type { LinkTable } from './netlink-links.js'
 import { toKernelRoute } from './netlink-routes.js'
-import { checkInherited, ignoreOwn, type NetlinkSource, openNetlink } from './netlink-socket.js'
+import { checkInherited, ignoreOwn, joinNeighbours, type NetlinkSource, openNetlink } from './netlink-socket.js'
 import type { KernelRoute } from './types.js'
 
 export interface TriggerOptions {
@@ -37,6 +37,7 @@ export class NetlinkTriggers {
   #events: NetlinkEvents | null = null
   #timer: NodeJS.Timeout | null = null
   #ownPort = 0
+  #neighbours = { index: 0, changed: () => {} }
   #closed = false
 
   constructor(options: TriggerOptions) {
@@ -61,7 +62,7 @@ export class NetlinkTriggers {
       checkInherited(source.events)
       fd = source.events
     } else {
-      fd = openNetlink(source.sys, netns, EVENT_GROUPS).fd
+      fd = openNetlink(source.sys, netns, this.#neighbours.index === 0 ? EVENT_GROUPS : EVENT_GROUPS | Group.NEIGH).fd
       try {
         ignoreOwn(source.sys, fd, this.#ownPort)
       } catch {
@@ -77,6 +78,20 @@ export class NetlinkTriggers {
       ...(wait === undefined ? {} : { wait }),
     })
     this.#events = events
+  }
+
+  /** See NeighbourWatch. What groups an inherited descriptor hears is up to whoever opened it. */
+  watchNeighbours(index: number, changed: () => void): boolean {
+    const { source } = this.#options
+    if (source.type === 'inherited') return false
+    this.#neighbours = { index, changed }
+    try {
+      // A node has many neighbours that come and go: they are heard only where somebody asks. A descriptor that is yet to be opened has the right groups from the start.
+      if (this.#events !== null) joinNeighbours(source.sys, this.#events.fd, index !== 0)
+      return true
+    } catch {
+      return false
+    }
   }
 
   /** Changes have another descriptor now: the filter has to know its port. */
@@ -154,6 +169,10 @@ export class NetlinkTriggers {
       case MessageType.DELADDR:
         // With the last address of a device its routes go without a word.
         onTrigger('event')
+        return
+      case MessageType.NEWNEIGH:
+      case MessageType.DELNEIGH:
+        if (decodeNeighbourDevice(reader, header) === this.#neighbours.index) this.#neighbours.changed()
         return
       case MessageType.OVERRUN:
         onTrigger('event')

@@ -26,6 +26,7 @@ import {
   type FibOperation,
   type FibOutcome,
   type FibTrigger,
+  type NeighbourWatch,
 } from './driver.js'
 import { LinkTable } from './netlink-links.js'
 import { NoDeviceError, RouteTranslator, toKernelRoute } from './netlink-routes.js'
@@ -134,6 +135,8 @@ export class NetlinkDriver implements FibDriver {
     await this.#applyAll(again, operations, outcomes)
     return outcomes
   }
+
+  readonly watchNeighbours: NeighbourWatch = (index, changed) => this.#triggers.watchNeighbours(index, changed)
 
   async close(): Promise<void> {
     if (this.#compareTimer !== null) clearInterval(this.#compareTimer)

@@ -82,6 +82,11 @@ export function decodeAddress(reader: NetlinkReader, { start, end }: MessageHead
   }
 }
 
+/** ndmsg: family u8, padding, index i32, … Of a neighbour or FDB entry, its device. Throws a RangeError for a message that is too short. */
+export function decodeNeighbourDevice(reader: NetlinkReader, { start }: MessageHeader): number {
+  return reader.i32(start + 4)
+}
+
 const LINK_HEADER_OCTETS = 16
 const ADDRESS_HEADER_OCTETS = 8
 /** RTEXT_FILTER_SKIP_STATS. */

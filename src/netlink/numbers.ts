@@ -15,6 +15,8 @@ export const MessageType = Object.freeze({
   NEWROUTE: 24,
   DELROUTE: 25,
   GETROUTE: 26,
+  NEWNEIGH: 28,
+  DELNEIGH: 29,
 } as const)
 
 /** nlmsg_flags. Some bits have another meaning in requests for tables, requests for changes, and replies. */
@@ -93,6 +95,7 @@ export const AddressFamily = Object.freeze({ UNSPEC: 0, INET: 2, BRIDGE: 7, INET
 /** Multicast groups as bits of nl_groups. */
 export const Group = Object.freeze({
   LINK: 0x1,
+  NEIGH: 0x4,
   IPV4_IFADDR: 0x10,
   IPV4_ROUTE: 0x40,
   IPV6_IFADDR: 0x100,

@@ -3,6 +3,7 @@ import t from 'tap'
 import { createFib, type FibOptions } from '../../src/fib/fib.js'
 import type { Fib } from '../../src/fib/types.js'
 import { type Netns, needsNetns } from '../support/netns.js'
+import { childrenOf, commandOf } from '../support/processes.js'
 import { requireOrSkip } from '../support/require.js'
 import { makeTwoNodes } from './encap-support.js'
 import { BASE, setAll, unicast, until, type Wanted } from './support.js'
@@ -48,7 +49,7 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
   const fdb = (node: Netns, device: string): string =>
     orNothing(() => node.exec('bridge', 'fdb', 'show', 'dev', device))
 
-  const [a, b] = await Promise.all([open(0, {}), open(1, {})])
+  let [a, b] = await Promise.all([open(0, {}), open(1, {})])
   await Promise.all([setAll(a, unicast(FAR, '192.168.0.2')), setAll(b, unicast('10.244.1.0/26', '192.168.0.1'))])
 
   t.test('by the rule: address of the block, MAC of the next hop; on the wire VNI 1, port 8472', async (t) => {
@@ -85,6 +86,7 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
   t.test(
     'what somebody deletes or changes comes back: neighbour, FDB, MTU, address, link, the device itself',
     async (t) => {
+      if (a.driver === 'netlink') t.same(monitors(), [], 'the socket of the routes tells of it')
       const link = (): string => orNothing(() => n1.ip('addr show dev flannel.1'))
       const inOrder = (): boolean =>
         /10\.244\.2\.0 lladdr 6e:62:c0:a8:00:02 PERMANENT/.test(neighbours(n1, 'flannel.1')) &&
@@ -141,6 +143,21 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
       if (!t.passing()) t.comment(words.join('\n'))
     },
   )
+
+  t.test('with the driver iproute2 a child tells of neighbours and FDB', async (t) => {
+    await a.stop('keep')
+    const fib = await open(0, { driver: 'iproute2', compareMs: 3_600_000 })
+    await setAll(fib, unicast(FAR, '192.168.0.2'))
+    t.match(monitors().join('\n'), /monitor neigh dev flannel\.1/)
+    n1.ip('neigh del 10.244.2.0 dev flannel.1')
+    await until('the neighbour', () => /6e:62:c0:a8:00:02 PERMANENT/.test(neighbours(n1, 'flannel.1')))
+    n1.exec('bridge', 'fdb', 'del', '6e:62:c0:a8:00:02', 'dev', 'flannel.1', 'dst', '192.168.0.2', 'self')
+    await until('the FDB entry', () => /^6e:62:c0:a8:00:02 dst 192\.168\.0\.2/m.test(fdb(n1, 'flannel.1')))
+    await fib.stop('keep')
+    t.same(monitors(), [])
+    a = await open(0, {})
+    await setAll(a, unicast(FAR, '192.168.0.2'))
+  })
 
   t.test(
     'what BGP says of the far end goes before the rule; several blocks share a VTEP until the last is gone',
@@ -263,6 +280,14 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
     t.match(n1.ip('link show dev vxlan.calico'), /mtu 1500/)
   })
 })
+
+/** What the children of this process, and those of their shells, run as `ip monitor`. */
+function monitors(): string[] {
+  return childrenOf(process.pid)
+    .flatMap((pid) => [pid, ...childrenOf(pid)])
+    .map((pid) => commandOf(pid))
+    .filter((command) => / monitor /.test(command))
+}
 
 function rangeOf(text: string): FibOptions['accept'][number] {
   const [address, length] = text.split('/')

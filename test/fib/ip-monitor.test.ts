@@ -1,12 +1,12 @@
 /** No `ip monitor` stays behind, however its owner ends, with the shells that containers have, and without one. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { childrenOf, isAlive } from '../support/processes.js'
+import { childrenOf, commandOf, isAlive } from '../support/processes.js'
 import { findCommand, requireOrSkip } from '../support/require.js'
 import { until } from '../support/wait.js'
 
@@ -18,7 +18,7 @@ for (const shell of ['sh', 'busybox'] as const) {
 
     t.test('SIGKILL, without any event', async (t) => {
       const { child, ip } = await holder(t, shell)
-      t.match(readFileSync(`/proc/${ip}/cmdline`, 'latin1').split('\0'), [/\/ip$/, '-o', 'monitor', 'route'])
+      t.match(commandOf(ip), /\/ip -o monitor route $/)
       child.kill('SIGKILL')
       await until('ip has ended', () => !isAlive(ip))
     })
@@ -93,7 +93,7 @@ async function holder(t: Test, shell: 'sh' | 'busybox' | null): Promise<Holder> 
   const ipOf = (pid: number): number => (shell === null ? pid : (childrenOf(pid)[0] ?? 0))
   const ip = await until('ip runs', () => {
     const pid = ipOf(known())
-    return pid !== 0 && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0monitor\0') ? pid : 0
+    return / monitor /.test(commandOf(pid)) ? pid : 0
   })
   t.teardown(() => isAlive(ip) && process.kill(ip, 'SIGKILL'))
   return { child, shell: known(), ip, lines }

@@ -1,7 +1,7 @@
 /** What only the netlink driver has: its descriptors, its events, the kernel's own words, what it says when it cannot work. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { FibTrigger } from '../../src/fib/driver.js'
 import { createFib } from '../../src/fib/fib.js'
 import { Iproute2Driver } from '../../src/fib/iproute2.js'
@@ -10,7 +10,7 @@ import { findNetlink } from '../../src/fib/netlink-socket.js'
 import { routePrefix } from '../../src/fib/route-prefix.js'
 import type { KernelRoute, PlannedRoute } from '../../src/fib/types.js'
 import { findSys } from '../../src/sys/sys.js'
-import { needsNetns } from '../support/netns.js'
+import { type Netns, needsNetns } from '../support/netns.js'
 import { BASE, kernelBench, PROTOCOL, setAll, unicast, until } from './support.js'
 
 const A = '10.244.1.0/26'
@@ -145,12 +145,42 @@ for (const wait of ['handle', 'poll'] as const) {
     seen.length = 0
     bench.netns!.ip('address add 10.9.9.9/32 dev v0')
     await until('an address came', () => seen.includes('devices'))
+    await neighbours(t, driver, bench.netns!, () => seen.splice(0))
   })
+}
+
+/** Those of one device are told, while somebody wants to know. */
+async function neighbours(t: Test, driver: NetlinkDriver, netns: Netns, triggers: () => FibTrigger[]): Promise<void> {
+  // No addresses: the kernel makes no neighbours by itself.
+  netns.ip('link add w0 type veth peer name w1')
+  for (const device of ['w0', 'w1']) netns.ip(`link set ${device} addrgenmode none up`)
+  const add = (n: number, device: string): string =>
+    netns.ip(`neigh add 192.0.2.${n} lladdr 66:00:00:00:00:01 dev ${device} nud permanent`)
+  let told = 0
+  t.ok(driver.watchNeighbours(indexOf(netns, 'w0'), () => told++))
+  add(1, 'w1')
+  add(2, 'w0')
+  await until('the neighbour of w0', () => told > 0)
+  netns.exec('bridge', 'fdb', 'add', '66:00:00:00:00:02', 'dev', 'w0', 'self', 'permanent')
+  await until('its FDB entry', () => told > 1)
+  t.equal(told, 2, 'not that of w1')
+  t.ok(driver.watchNeighbours(0, () => told++))
+  triggers()
+  add(3, 'w0')
+  netns.ip('address add 10.9.9.10/32 dev v0')
+  await until('what comes behind it', () => triggers().includes('devices'))
+  t.equal(told, 2, 'no more')
+}
+
+function indexOf(netns: Netns, device: string): number {
+  return (netns.ipJson(`link show dev ${device}`) as { ifindex: number }[])[0]!.ifindex
 }
 
 t.test('an overrun of the events is noticed: all is read again', options, async (t) => {
   const bench = kernelBench(t, 'netlink')
-  const { fib, facts } = await bench.open()
+  const { fib, facts, netlink } = await bench.open()
+  let told = 0
+  netlink!.watchNeighbours(indexOf(bench.netns!, 'v1'), () => told++)
   await setAll(fib, unicast(A, '192.168.0.2'))
   // The event loop stands still, and 8 MB are soon full.
   const lines: string[] = []
@@ -165,6 +195,9 @@ t.test('an overrun of the events is noticed: all is read again', options, async 
   t.ok(facts.some(({ event, fields }) => event === 'fib-trouble' && /events .* were lost/.test(JSON.stringify(fields))))
   bench.takeOurs(A)
   await until('seen by the new descriptor', () => bench.ours().includes(`${A} via 192.168.0.2`))
+  told = 0
+  bench.netns!.ip('neigh add 192.168.1.77 lladdr 66:00:00:00:00:01 dev v1 nud permanent')
+  await until('neighbours too', () => told > 0)
 })
 
 t.test('inherited descriptors need no native code', options, async (t) => {

@@ -19,3 +19,12 @@ export function isAlive(pid: number): boolean {
     return false
   }
 }
+
+/** Its arguments with blanks between; empty where there is no such process. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}

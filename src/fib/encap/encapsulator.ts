@@ -2,7 +2,7 @@
  * Edge: the tunnels of this node, of whatever kinds the configuration asks for, as one thing for the engine.
  */
 import type { UdpTunnelConfig, VxlanConfig } from '../../config/types.js'
-import type { FibFact } from '../driver.js'
+import type { FibFact, NeighbourWatch } from '../driver.js'
 import { createTunnelKeeper, OtherDeviceError } from '../tunnel.js'
 import { tunnelKinds } from './mode.js'
 import type { Encapsulator, TunnelRules, TunnelTrouble } from './types.js'
@@ -17,6 +17,8 @@ export interface EncapsulatorOptions {
   readonly tunnelAddress: string | null
   readonly vxlan: VxlanConfig
   readonly udp: UdpTunnelConfig
+  /** Null: the kernel driver does not tell of neighbours. */
+  readonly watchNeighbours: NeighbourWatch | null
   readonly log: (fact: FibFact) => void
 }
 

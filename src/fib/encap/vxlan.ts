@@ -1,9 +1,9 @@
 /**
- * Edge: the VXLAN device, its neighbours and its FDB, through `ip` and `bridge`. An `ip monitor neigh` child on this one device tells when somebody changes them;
- * they are then read and put back. What other owners have on a device of theirs is left alone: there, only what we wrote is removed.
+ * Edge: the VXLAN device, its neighbours and its FDB, through `ip` and `bridge`. The kernel driver, or an `ip monitor neigh` child on this one device, tells when somebody
+ * changes them; they are then read and put back. What other owners have on a device of theirs is left alone: there, only what we wrote is removed.
  */
 import type { VxlanConfig } from '../../config/types.js'
-import type { FibFact } from '../driver.js'
+import type { FibFact, NeighbourWatch } from '../driver.js'
 import { IpBatch } from '../ip-batch.js'
 import { IpMonitor } from '../ip-monitor.js'
 import { netnsArgs, runIp } from '../ip-run.js'
@@ -19,6 +19,8 @@ export interface VxlanOptions {
   readonly netns: string | null
   readonly nodeAddresses: readonly string[]
   readonly vxlan: VxlanConfig
+  /** Null: an `ip monitor` child tells of neighbours. */
+  readonly watchNeighbours: NeighbourWatch | null
   readonly log: (fact: FibFact) => void
 }
 
@@ -39,7 +41,8 @@ export class VxlanKeeper {
   #parent: Parent = { device: null, mtu: 0, address: null }
   #parentReadMs = Number.NEGATIVE_INFINITY
   #monitor: IpMonitor | null = null
-  #monitoredIndex = 0
+  /** Of the device whose neighbours are watched. */
+  #watchedIndex = 0
   #timer: NodeJS.Timeout | null = null
   #queue: Promise<unknown> = Promise.resolve()
   #said = ''
@@ -107,6 +110,7 @@ export class VxlanKeeper {
     this.#closed = true
     if (this.#timer !== null) clearTimeout(this.#timer)
     const end = this.#monitor?.close()
+    this.#options.watchNeighbours?.(0, () => {})
     await this.#queue
     await Promise.all([this.#ip.close(), this.#bridge.close(), end])
   }
@@ -136,7 +140,7 @@ export class VxlanKeeper {
     this.#link = verdict.repairs.length === 0 ? link : ((await showLinks(netns, this.#device))[0] ?? null)
     this.#say(verdict.problems.join('; '))
     const index = this.#link?.ifindex ?? 0
-    if (index !== this.#monitoredIndex) this.#startMonitor(index)
+    if (index !== this.#watchedIndex) this.#watch(index)
   }
 
   #wanted(): WantedVxlan {
@@ -240,21 +244,25 @@ export class VxlanKeeper {
 
   // --- events
 
-  #startMonitor(index: number): void {
+  #watch(index: number): void {
     void this.#monitor?.close()
     this.#monitor = null
-    this.#monitoredIndex = index
-    if (index === 0 || this.#closed) return
+    this.#watchedIndex = index
+    if (this.#closed) return
+    const isTold = this.#options.watchNeighbours?.(index, () => this.#lookSoon()) ?? false
+    if (index === 0) return
     // A device that has come back has another number, which the children have to learn.
     this.#ip.renew()
     this.#bridge.renew()
-    this.#monitor = new IpMonitor([...this.#before, '-o', 'monitor', 'neigh', 'dev', this.#device], {
-      take: () => this.#lookSoon(),
-      ended: () => {
-        this.#monitor = null
-        this.#monitoredIndex = 0
-      },
-    })
+    if (!isTold) {
+      this.#monitor = new IpMonitor([...this.#before, '-o', 'monitor', 'neigh', 'dev', this.#device], {
+        take: () => this.#lookSoon(),
+        ended: () => {
+          this.#monitor = null
+          this.#watchedIndex = 0
+        },
+      })
+    }
     // What happened before it listened.
     this.#lookSoon()
   }
