@@ -3,7 +3,7 @@
  * section has to say, names and addresses used twice.
  */
 import { parseAddress } from '../net/address.js'
-import { type Family, familyRow } from '../net/family.js'
+import { Family, familyRow } from '../net/family.js'
 import { checkPasswords, passwordOf, type SecretSources } from './passwords.js'
 import type { Report } from './report.js'
 import { type BfdKeys, type GracefulRestartKeys, neighborSchema } from './schema.js'
@@ -17,6 +17,8 @@ export interface NeighborContext {
   readonly asn: number
   readonly listen: readonly ListenAddress[]
   readonly isReflector: boolean
+  /** Routes to other nodes go through VXLAN tunnels. */
+  readonly usesVxlan: boolean
   readonly templates: Templates
   readonly secrets: SecretSources
   readonly report: Report
@@ -113,6 +115,7 @@ function buildNeighbor(merged: MergedKeys, path: KeyPath, context: NeighborConte
   }
   checkTimers(neighbor, merged, report)
   checkRole(neighbor, merged, context)
+  noteTunnels(neighbor, merged, context)
   checkConnection(neighbor, merged, where.family, context)
   return neighbor
 }
@@ -255,6 +258,17 @@ function checkRole(neighbor: NeighborConfig, { at }: MergedKeys, { isReflector, 
   if (!neighbor.ebgp && neighbor.localAsn !== asn) {
     report.note(at('localAsn'), `with localAsn ${neighbor.localAsn}, ${neighbor.name} is an internal neighbour`)
   }
+}
+
+/** Off by default with external neighbours (RFC 9012 §11): right towards a ToR switch, and easily forgotten between nodes. */
+function noteTunnels(neighbor: NeighborConfig, { keys, at }: MergedKeys, { usesVxlan, report }: NeighborContext): void {
+  const { name, ebgp, families, importPolicy, exportPolicy } = neighbor
+  if (!usesVxlan || !ebgp || keys.tunnelEncapsulation !== undefined || !families.includes(Family.IPV4_UNICAST)) return
+  if (importPolicy === null && exportPolicy === null) return
+  report.note(
+    at('asn'),
+    `VTEPs are neither taken from external neighbour ${name} nor sent to it (RFC 9012 §11): tunnels to nodes behind it follow the rule of docs/kernel.md; where those have VTEPs of their own, set tunnelEncapsulation: true on both ends; false ends this note`,
+  )
 }
 
 function checkConnection(

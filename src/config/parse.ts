@@ -3,7 +3,7 @@
  * Sections and neighbours are checked one by one, so that a fault in one does not hide those of another.
  */
 import { createHash } from 'node:crypto'
-import { encapsulationOf } from './encapsulation.js'
+import { encapsulationModes, encapsulationOf } from './encapsulation.js'
 import { buildNeighbors } from './neighbors.js'
 import { checkOriginate, originateRule } from './originate.js'
 import { buildPolicies, checkPolicyNames } from './policies.js'
@@ -66,7 +66,9 @@ function buildConfig(
   const templates = new Templates(entriesOf(value['templates']), report)
   const written = Array.isArray(value['neighbors']) ? value['neighbors'] : []
   const secrets = { env, readFile: readOnce(hooks.readSecret ?? noFiles) }
-  const context = { asn: asn ?? 0, listen, isReflector: value['reflector'] !== undefined, templates, secrets, report }
+  const isReflector = value['reflector'] !== undefined
+  const usesVxlan = encapsulationModes(fib?.encapsulation ?? 'never').some((mode) => mode.startsWith('vxlan'))
+  const context = { asn: asn ?? 0, listen, isReflector, usesVxlan, templates, secrets, report }
   const neighbors = buildNeighbors(written, context)
   const policies = buildPolicies(entriesOf(value['policies']), report)
   checkPolicyNames({

@@ -464,6 +464,36 @@ t.test('notes: what an operator may not expect', async (t) => {
   ])
 })
 
+t.test(
+  'VXLAN and external neighbours: a note where nothing was said of the Tunnel Encapsulation attribute',
+  async (t) => {
+    const policies = 'import: accept-all, export: accept-all'
+    const noted = (neighbor: string, encapsulation = 'vxlan', more = '') => {
+      const fib = `fib: { accept: [10.244.0.0/16], encapsulation: ${encapsulation}, vxlan: { address: 10.244.1.0/32 } }`
+      const notes = notesOf(`asn: 64512\n${fib}\nneighbors: [{ address: 10.0.0.1, ${neighbor} }]\n${more}`)
+      return notes.filter(({ message }) => message.includes('VTEP'))
+    }
+    t.match(noted(`name: tor, asn: 65001, ${policies}`), [
+      {
+        line: 3,
+        path: 'neighbors[0].asn',
+        message: /external neighbour tor nor.* rule .*tunnelEncapsulation: true on both ends/,
+      },
+    ])
+    t.equal(noted(`asn: 65001, ${policies}`, '[{ within: 10.244.0.0/16, mode: vxlan-cross-subnet }]').length, 1)
+    const silent = [
+      [`asn: 64512, ${policies}`],
+      [`asn: 65001, ${policies}, tunnelEncapsulation: true`],
+      [`asn: 65001, ${policies}, tunnelEncapsulation: false`],
+      [`use: t, ${policies}`, 'vxlan', 'templates: { t: { asn: 65001, tunnelEncapsulation: true } }'],
+      [`asn: 65001, ${policies}, families: [ipv6-unicast]`],
+      ['asn: 65001'],
+      [`asn: 65001, ${policies}`, 'ipip'],
+    ] as const
+    for (const [neighbor, encapsulation, more] of silent) t.same(noted(neighbor, encapsulation, more), [], neighbor)
+  },
+)
+
 t.test('ten thousand neighbours, each with a fault, end in a bounded list', async (t) => {
   const lines = Array.from({ length: 2000 }, (_, i) => `  - { address: 10.0.${i >> 8}.${i & 255}, asn: x }`)
   const problems = problemsOf(sound(`neighbors:\n${lines.join('\n')}`))
