@@ -7,6 +7,8 @@ import { Speaker } from './daemon/speaker.js'
 import { warmUp } from './daemon/warm-up.js'
 import { createLogger, type Log } from './log.js'
 import { formatIpv4 } from './net/address.js'
+import { onLargeColumn } from './rib/columns.js'
+import { findSys } from './sys/sys.js'
 import { version } from './version.js'
 
 /** Runs until a signal. Exit code: 0 stopped as asked, 1 could not start. */
@@ -29,6 +31,7 @@ export async function runDaemon(file: string): Promise<number> {
     file,
   })
   for (const note of result.notes) log.write('notice', { text: `${note.path}: ${note.message}` })
+  useHugePages()
   const speaker = new Speaker(config, log)
   const stopped = stopSignal()
   const reload = (): void => void speaker.reload()
@@ -50,6 +53,19 @@ export async function runDaemon(file: string): Promise<number> {
   process.off('SIGHUP', reload)
   log.close()
   return 0
+}
+
+/** For large tables, where system calls can be made. */
+function useHugePages(): void {
+  const { sys } = findSys()
+  if (sys === null) return
+  onLargeColumn((column) => {
+    try {
+      sys.adviseHugePages(column)
+    } catch {
+      // A kernel without them: pages of the usual size do, too.
+    }
+  })
 }
 
 /** Resolves with the first signal that asks to stop; a second one ends the process at once. */

@@ -7,7 +7,7 @@
  * Cost: 5 octets a path, 4 a prefix.
  */
 import type { AttributeStore } from '../rib/attribute-store.js'
-import { grown } from '../rib/chain-index.js'
+import { grown } from '../rib/columns.js'
 import type { FamilyTables } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
 import type { Exporter } from './exporter.js'

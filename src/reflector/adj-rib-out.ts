@@ -4,7 +4,7 @@
  *
  * Cost: 8 octets a row, and 4 for each slice of row ids.
  */
-import { grown } from '../rib/chain-index.js'
+import { grown } from '../rib/columns.js'
 import type { OutSetTable } from './out-set.js'
 import { SLICE_PREFIXES, SLICE_SHIFT } from './prefix-bits.js'
 import type { RowIds } from './row-ids.js'

@@ -9,7 +9,7 @@ import { HEADER_OCTETS } from '../bgp/message/message.js'
 import { Family } from '../net/family.js'
 import { type AttributeSet, CommunityBits } from '../rib/attribute-set.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
-import { grown } from '../rib/chain-index.js'
+import { grown } from '../rib/columns.js'
 import { globalPart } from '../rib/next-hop.js'
 import { mayLeave, otcOf, withOtc } from '../rib/otc.js'
 import { applyEdits } from '../rib/policy.js'
@@ -97,6 +97,11 @@ export class Exporter {
     this.#store = store
     this.#outSets = outSets
     this.#policy = options.exportPolicy === 'none' ? null : options.exportPolicy
+  }
+
+  /** outgoing() may give routes with the same attributes and source different out sets. */
+  get readsPrefix(): boolean {
+    return this.#policy?.readsPrefix === true
   }
 
   /** The out set of a winner, or 0 when this group does not hear it. Held by the memo: retain it to keep it. */
@@ -193,9 +198,7 @@ export class Exporter {
     const size = Math.max(atLeast, this.#plainOut.length * 2, 64)
     this.#plainOut = grown(this.#plainOut, size, 1)
     this.#plainOriginator = grown(this.#plainOriginator, size, 1)
-    const kinds = new Uint8Array(size)
-    kinds.set(this.#plainKind)
-    this.#plainKind = kinds
+    this.#plainKind = grown(this.#plainKind, size, 1)
   }
 
   #memoOf(set: AttributeSet, source: RibSource): Memo {

@@ -6,7 +6,9 @@
  */
 
 import { ByteArena } from '../rib/byte-arena.js'
-import { grown, hashOctets } from '../rib/chain-index.js'
+import { hashOctets } from '../rib/chain-index.js'
+import { grown } from '../rib/columns.js'
+import { copyOctets } from '../rib/copy-octets.js'
 import { HashIndex } from '../rib/hash-index.js'
 
 export const NO_NEXT_HOP: Uint8Array = new Uint8Array(0)
@@ -65,9 +67,9 @@ export class OutSetTable {
     this.#nextHopLength[id] = nextHop.length
     this.#address[id] = address
     const chunk = this.#arena.chunkOf(address)
-    let at = this.#arena.offsetOf(address)
-    for (let i = 0; i < length; i++) chunk[at++] = octets[i]!
-    for (let i = 0; i < nextHop.length; i++) chunk[at++] = nextHop[i]!
+    const at = this.#arena.offsetOf(address)
+    copyOctets(octets, 0, length, chunk, at)
+    copyOctets(nextHop, 0, nextHop.length, chunk, at + length)
     this.#index.add(id, hash)
     return id
   }
@@ -105,10 +107,7 @@ export class OutSetTable {
 
   #copy(set: number, from: number, length: number, target: Uint8Array, at: number): number {
     const address = this.#address[set]!
-    const chunk = this.#arena.chunkOf(address)
-    const offset = this.#arena.offsetOf(address) + from
-    if (length > COPY_NATIVE_FROM) target.set(chunk.subarray(offset, offset + length), at)
-    else for (let i = 0; i < length; i++) target[at + i] = chunk[offset + i]!
+    copyOctets(this.#arena.chunkOf(address), this.#arena.offsetOf(address) + from, length, target, at)
     return at + length
   }
 
@@ -135,5 +134,3 @@ export class OutSetTable {
 
 const INITIAL = 64
 const COLUMNS = 5
-/** Below this a loop is quicker than a call into the runtime. */
-const COPY_NATIVE_FROM = 160

@@ -9,6 +9,7 @@ import type { PathAttributes } from '../bgp/attributes/path-attributes.js'
 import type { Role } from '../bgp/capabilities/offer.js'
 import { AttributeType } from '../bgp/iana.js'
 import { CommunityBits } from '../rib/attribute-set.js'
+import { copyOctets } from '../rib/copy-octets.js'
 import { withGracefulShutdown } from '../rib/graceful-shutdown.js'
 import type { AttributeEdits } from '../rib/policy-types.js'
 import { SourceKind } from '../rib/source.js'
@@ -206,6 +207,8 @@ export function reflectOctets(
   let originatorDone = false
   let clusterDone = false
   let at = start
+  // Not copied yet: octets[from, at).
+  let from = start
   while (at < stop) {
     const flags = octets[at]!
     const type = octets[at + 1]!
@@ -218,25 +221,28 @@ export function reflectOctets(
     if (type === 5) hasLocalPref = true
     // Repeated large communities are not sent (RFC 8092 §5); the decoder drops them.
     if (type === 32 && withoutRepeats(octets.subarray(end - length, end), 12).length !== length) return -1
-    if (!originatorDone && type >= 9) {
-      if (type !== 9) out = writeOriginator(originatorId, target, out)
+    if (type >= 9 && (!originatorDone || !clusterDone)) {
+      copyOctets(octets, from, at - from, target, out)
+      out += at - from
+      from = at
+      if (!originatorDone && type !== 9) out = writeOriginator(originatorId, target, out)
       originatorDone = true
-    }
-    if (type === 10) {
-      if (extended || length > 251) return -1
-      out = writeCluster(clusterId, octets, at + 3, end, target, out)
-      clusterDone = true
-    } else {
-      if (!clusterDone && type > 10) {
+      if (type === 10) {
+        if (extended || length > 251) return -1
+        out = writeCluster(clusterId, octets, at + 3, end, target, out)
+        clusterDone = true
+        from = end
+      } else if (type > 10) {
         out = writeCluster(clusterId, octets, 0, 0, target, out)
         clusterDone = true
       }
-      for (let i = at; i < end; i++) target[out++] = octets[i]!
     }
     last = type
     at = end
   }
   if (!hasLocalPref) return -1
+  copyOctets(octets, from, at - from, target, out)
+  out += at - from
   if (!originatorDone) out = writeOriginator(originatorId, target, out)
   if (!clusterDone) out = writeCluster(clusterId, octets, 0, 0, target, out)
   return out

@@ -301,6 +301,11 @@ export class UpdateGroup {
     const { tables, store, source: sourceOf } = this.#context
     const { paths, prefixes } = tables
     const routeServer = this.#routeServer
+    const perPrefix = this.exporter.readsPrefix
+    // What was found for the prefix before: routes of one UPDATE come one after the other.
+    let knownFor = 0
+    let knownSource: RibSource | undefined
+    let known = 0
     for (let i = 0; i < count; i++) {
       const prefix = ids[i]!
       if (routeServer !== null) {
@@ -310,10 +315,15 @@ export class UpdateGroup {
       const best = paths.best[prefix]!
       const source = best === 0 ? undefined : sourceOf(paths.source[best]!)
       const effective = best === 0 ? 0 : paths.effective[best]!
-      const out =
-        source === undefined || effective === 0
-          ? 0
-          : this.exporter.outgoing(store.get(effective), source, prefixes, prefix)
+      let out = 0
+      if (source !== undefined && effective !== 0) {
+        if (effective !== knownFor || source !== knownSource || perPrefix) {
+          knownFor = effective
+          knownSource = source
+          known = this.exporter.outgoing(store.get(effective), source, prefixes, prefix)
+        }
+        out = known
+      }
       const oldId = this.#table.setOf(prefix)
       if (out === 0) {
         if (oldId === 0) continue

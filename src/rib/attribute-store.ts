@@ -14,6 +14,7 @@ import { communityBits, scanAttributes } from './attribute-scan.js'
 import { AttributeSet, DecodeBits, packSizes, type SetHolder, setUnits } from './attribute-set.js'
 import { ByteArena } from './byte-arena.js'
 import { hashOctets } from './chain-index.js'
+import { copyOctets } from './copy-octets.js'
 import { HashIndex } from './hash-index.js'
 import { forwardingAddress, isMartianNextHop, type NextHopTable, wireOctets, zoned } from './next-hop.js'
 
@@ -194,7 +195,7 @@ export class AttributeStore {
     set.address = this.#arena.allocate(set.attributeOctets + set.nextHopOctets)
     const chunk = this.#arena.chunkOf(set.address)
     const offset = this.#arena.offsetOf(set.address)
-    for (let i = start, at = offset; i < end; i++) chunk[at++] = octets[i]!
+    copyOctets(octets, start, end - start, chunk, offset)
     if (nextHop !== null) chunk.set(nextHop, offset + set.attributeOctets)
     if (holder !== null) {
       set.holder = holder

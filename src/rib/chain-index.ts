@@ -5,6 +5,8 @@
  * The caller compares keys: `for (let id = index.first(hash); id !== 0; id = index.next(id)) …`. Id 0 means none.
  * Cost: 8 octets per id, 4 per bucket, at one bucket per id. Hashes have to be seeded by the caller, which keeps chains short against chosen keys.
  */
+import { grown } from './columns.js'
+
 export class ChainIndex {
   #heads = new Int32Array(MIN_BUCKETS)
   #next = new Int32Array(MIN_BUCKETS)
@@ -97,15 +99,6 @@ export class ChainIndex {
     this.#next = grown(this.#next, id + 1)
     this.#hashes = grown(this.#hashes, id + 1)
   }
-}
-
-/**
- * A longer copy: four times the length (memory that nobody has touched yet costs nothing), or `times` it, or more where `atLeast` asks for it.
- */
-export function grown(array: Int32Array, atLeast: number, times = 4): Int32Array<ArrayBuffer> {
-  const bigger = new Int32Array(Math.max(array.length * times, atLeast))
-  bigger.set(array)
-  return bigger
 }
 
 const MIN_BUCKETS = 1024

@@ -1,4 +1,5 @@
 /** Prefixes to decide again, each once, in the order in which they became dirty. */
+import { grown } from './columns.js'
 import type { PrefixTable } from './prefix-table.js'
 
 export class DirtyList {
@@ -28,9 +29,7 @@ export class DirtyList {
   /** Retains the prefix until done() is told of it. */
   add(prefix: number): void {
     if (prefix >= this.#flags.length) {
-      const flags = new Uint8Array(Math.max(this.#prefixes.capacity, prefix + 1))
-      flags.set(this.#flags)
-      this.#flags = flags
+      this.#flags = grown(this.#flags, Math.max(this.#prefixes.capacity, prefix + 1), 1)
     }
     if (this.#flags[prefix] === 1) return
     this.#flags[prefix] = 1

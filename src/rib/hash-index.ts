@@ -6,7 +6,7 @@
  * back, about 5 ns an entry, and no cache miss each. Chains with a bucket more at each insertion (ChainIndex) took 0.06 s of the way in of 1 M prefixes for their
  * splits (bench/README.md, 'What was tried'). Cost: 8 octets a slot at a load of 37 to 75 %, 4 an id.
  */
-import { grown } from './chain-index.js'
+import { column, grown } from './columns.js'
 
 export class HashIndex {
   #slots = new Int32Array(2 << MIN_LOG)
@@ -73,7 +73,7 @@ export class HashIndex {
 
   #grow(): void {
     const old = this.#slots
-    this.#slots = new Int32Array(old.length * 2)
+    this.#slots = column(old.length * 2)
     this.#shift--
     for (let at = 0; at < old.length; at += 2) {
       const id = old[at + 1]!

@@ -11,7 +11,7 @@
  * memory of all is copied when it doubles.
  * Ids: 1..2^24-1. Cost: 8 octets a slot at a load of 37 to 75 %, and 512 KiB.
  */
-import { grown } from './chain-index.js'
+import { grown } from './columns.js'
 
 export class KeyIndex {
   /** By bucket: place of its table in units of four slots, and the binary logarithm of its length in slots below; 0 for none. */

@@ -4,7 +4,8 @@
  * Who resolves (the kernel's routes, or nobody) is passed in; after a change of those routes `resolveAgain` says which next hops have moved.
  */
 import { formatAddress, wordAt } from '../net/address.js'
-import { ChainIndex, grown, hashOctets } from './chain-index.js'
+import { ChainIndex, hashOctets } from './chain-index.js'
+import { grown } from './columns.js'
 
 /** Metric of a next hop's route, 0 and up; -1: no route. */
 export type Resolver = (address: string) => number

@@ -5,7 +5,7 @@
  * Cost: 36 octets a path, 9 a prefix. Two columns are made when they are needed first: 4 octets a path for received identifiers, 4 for who holds the record.
  * Path id 0 means none. find() and remove() walk the paths of the prefix: their time grows with how many sources and identifiers it has.
  */
-import { grown } from './chain-index.js'
+import { grown } from './columns.js'
 
 export class PathTable {
   /** By path id. */
@@ -69,9 +69,7 @@ export class PathTable {
     if (capacity <= this.firstOfPrefix.length) return
     this.firstOfPrefix = grown(this.firstOfPrefix, capacity)
     this.best = grown(this.best, capacity)
-    const reasons = new Uint8Array(this.best.length)
-    reasons.set(this.bestReason)
-    this.bestReason = reasons
+    this.bestReason = grown(this.bestReason, capacity)
   }
 
   /** The path of `source` for `prefix` under a received identifier, 0 when there is none. */
@@ -205,15 +203,9 @@ export class PathTable {
     this.nextOfSource = grown(this.nextOfSource, size)
     this.previousOfSource = grown(this.previousOfSource, size)
     this.stampSeconds = grown(this.stampSeconds, size)
-    const states = new Uint8Array(size)
-    states.set(this.state)
-    this.state = states
-    const weights = new Uint16Array(size)
-    weights.set(this.weight)
-    this.weight = weights
-    const generations = new Uint8Array(size)
-    generations.set(this.generation)
-    this.generation = generations
+    this.state = grown(this.state, size)
+    this.weight = grown(this.weight, size)
+    this.generation = grown(this.generation, size)
   }
 }
 

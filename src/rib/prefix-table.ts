@@ -6,7 +6,8 @@
  */
 import { NotificationError } from '../bgp/errors.js'
 import { Family } from '../net/family.js'
-import { finish, grown, mixWord } from './chain-index.js'
+import { finish, mixWord } from './chain-index.js'
+import { grown } from './columns.js'
 import { KeyIndex } from './key-index.js'
 
 export class PrefixTable {
@@ -190,9 +191,7 @@ export class PrefixTable {
       this.#w3 = grown(this.#w3, size)
     }
     this.#uses = grown(this.#uses, size)
-    const lengths = new Uint8Array(size)
-    lengths.set(this.#length)
-    this.#length = lengths
+    this.#length = grown(this.#length, size)
   }
 }
 

@@ -35,6 +35,8 @@ export interface Sys {
   setns(fd: number, type: number): void
   /** Which datagrams a socket takes: classic BPF (linux/filter.h), 8 octets for each instruction. */
   attachFilter(fd: number, program: Uint8Array): void
+  /** Asks the kernel to back this memory with huge pages; it may have none to give, or be told not to. */
+  adviseHugePages(memory: ArrayBufferView): void
 }
 
 /** Flags of open(2), which are those of socket(2), too. */
@@ -95,6 +97,10 @@ function overLibc(provider: Sys['provider'], libc: (name: string) => Native, err
   const close = libc('close')
   const setns = libc('setns')
   const memcpy = libc('memcpy')
+  const madvise = libc('madvise')
+  const pageOctets = BigInt(libc('getpagesize')())
+  // A copy of nothing returns where it would have gone.
+  const addressOf = (memory: ArrayBufferView): bigint => BigInt(memcpy(memory, memory, 0))
   return {
     provider,
     socket: (domain, type, protocol) => call('socket', socket, domain, type, protocol),
@@ -111,12 +117,17 @@ function overLibc(provider: Sys['provider'], libc: (name: string) => Native, err
     close: (fd) => void call('close', close, fd),
     setns: (fd, type) => void call('setns', setns, fd, type),
     attachFilter(fd, program) {
-      // sock_fprog: number of instructions u16, pointer to them. A copy of nothing returns where it would have gone.
-      const where = BigInt(memcpy(program, program, 0))
+      // sock_fprog: number of instructions u16, pointer to them.
+      const where = addressOf(program)
       const words = SHORT_POINTERS.has(process.arch) ? Uint32Array.of(0, Number(where)) : BigUint64Array.of(0n, where)
       const value = new Uint8Array(words.buffer)
       new Uint16Array(words.buffer)[0] = program.length / 8
       call('setsockopt', setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, value, value.length)
+    },
+    adviseHugePages(memory) {
+      const start = addressOf(memory)
+      const before = Number(start % pageOctets)
+      call('madvise', madvise, start - BigInt(before), before + memory.byteLength, MADV_HUGEPAGE)
     },
   }
 }
@@ -124,8 +135,9 @@ function overLibc(provider: Sys['provider'], libc: (name: string) => Native, err
 const SHORT_POINTERS: ReadonlySet<string> = new Set(['arm', 'ia32'])
 const SOL_SOCKET = 1
 const SO_ATTACH_FILTER = 26
+const MADV_HUGEPAGE = 14
 
-/** Signatures by name: i int, u unsigned long, p pointer to octets. All return an int but for those in POINTERS. */
+/** Signatures by name: i int, u unsigned long (or pointer as one), p pointer to octets. All return an int but for those in POINTERS. */
 const SIGNATURES: Readonly<Record<string, string>> = {
   socket: 'iii',
   bind: 'ipi',
@@ -136,6 +148,8 @@ const SIGNATURES: Readonly<Record<string, string>> = {
   close: 'i',
   setns: 'ii',
   memcpy: 'ppu',
+  madvise: 'uui',
+  getpagesize: '',
 }
 const POINTERS: ReadonlySet<string> = new Set(['memcpy'])
 
@@ -180,9 +194,10 @@ function nodeFfi(): Sys {
     new Int32Array(module.toArrayBuffer(library.functions['__errno_location']!(), 4, true))[0]!
   const bindCall = (name: string): Native => {
     const native = library.functions[name]!
+    const signature = SIGNATURES[name]!
+    if (!signature.includes('u')) return native
     // unsigned long is a BigInt there.
-    if (name === 'ioctl') return (fd, request, argument) => native(fd, BigInt(request as number), argument)
-    return name === 'memcpy' ? (to, from, octets) => native(to, from, BigInt(octets as number)) : native
+    return (...args) => native(...args.map((one, at) => (signature[at] === 'u' ? BigInt(one as number) : one)))
   }
   return overLibc('node:ffi', bindCall, errno)
 }
