@@ -126,11 +126,12 @@ export class UpdateGroup {
   get prefixCount(): number {
     return this.#table.count
   }
-  /** Octets of its columns and of its sets and messages; members behind and buffers of a fixed size come on top. */
+  /** Octets of its columns and of its sets and messages; members behind come on top. */
   get arrayOctets(): number {
     const addPath = this.#addPath === null ? 0 : this.#addPath.arrayOctets
     const second = this.#routeServer === null ? 0 : this.#routeServer.arrayOctets
-    return this.#table.arrayOctets + addPath + second + this.outSets.arrayOctets + this.log.octets
+    const packers = this.#packer.arrayOctets + this.#sidePacker.arrayOctets
+    return this.#table.arrayOctets + addPath + second + this.outSets.arrayOctets + this.log.octets + packers
   }
   get behindCount(): number {
     return this.#behind

@@ -51,6 +51,10 @@ export class UpdatePacker {
   #slab: Uint8Array = NO_OCTETS
   #at = 0
   #ranges = new Map<number, SourceRange>()
+  /** Source whose messages are being written, -1 for none; they begin at #rangeStart. */
+  #rangeSource = -1
+  #rangeStart = 0
+  #rangeMessages = 0
   #spoken = new Int32Array(4096)
   #spokenCount = 0
   #messages = 0
@@ -100,6 +104,12 @@ export class UpdatePacker {
     writeU16(this.#slab, at, row >>> 16)
     writeU16(this.#slab, at + 2, row)
     return this.#prefixes.writeNlri(paths.prefix[row]!, this.#slab, at + 4)
+  }
+
+  /** Octets of its arrays, which are as long as the largest batch asked for. */
+  get arrayOctets(): number {
+    const items = this.#itemRow.byteLength + this.#itemNext.byteLength + this.#spoken.byteLength
+    return items + this.#bucketSet.byteLength * BUCKET_COLUMNS
   }
 
   get isEmpty(): boolean {
@@ -165,7 +175,8 @@ export class UpdatePacker {
       this.#reserve(Math.min(this.#limit, fixed + this.#chainOctets(item, this.#limit - fixed)))
       const start = this.#at
       item = classic ? this.#writeIpv4(set, item) : this.#writeMpReach(set, item)
-      this.#extendRange(source, start)
+      if (source !== this.#rangeSource) this.#beginRange(source, start)
+      this.#rangeMessages++
       this.#messages++
     }
   }
@@ -306,6 +317,7 @@ export class UpdatePacker {
 
   #seal(): void {
     if (this.#at === 0) return
+    this.#beginRange(-1, this.#at)
     this.#done.push({
       octets: this.#slab.subarray(0, this.#at),
       ranges: this.#ranges,
@@ -320,9 +332,13 @@ export class UpdatePacker {
     this.#at = 0
   }
 
-  #extendRange(source: number, start: number): void {
-    const range = this.#ranges.get(source)
-    this.#ranges.set(source, { start: range?.start ?? start, end: this.#at, messages: (range?.messages ?? 0) + 1 })
+  /** Messages of `source` begin at `start`, where those of the one before end: buckets come source by source. */
+  #beginRange(source: number, start: number): void {
+    if (this.#rangeSource !== -1)
+      this.#ranges.set(this.#rangeSource, { start: this.#rangeStart, end: start, messages: this.#rangeMessages })
+    this.#rangeSource = source
+    this.#rangeStart = start
+    this.#rangeMessages = 0
   }
 
   #growItems(): void {
@@ -374,6 +390,7 @@ function writeU16(slab: Uint8Array, at: number, value: number): void {
 
 const NO_OCTETS = new Uint8Array(0)
 const INITIAL_BUCKETS = 64
+const BUCKET_COLUMNS = 5
 /** Whole messages up to this size share memory. */
 const SLAB_OCTETS = 65536
 /** Header, two length fields, and the larger of the MP attributes' headers. */

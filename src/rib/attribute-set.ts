@@ -49,13 +49,15 @@ export function hasAsSets(set: AttributeSet): boolean {
   return set.sizes >= 1 << 30
 }
 
-/** u32 values are kept as int32 (`| 0`), so that V8 stores them without a heap number; read them with `>>> 0`. */
+/**
+ * u32 values are kept as int32 (`| 0`), so that V8 stores them without a heap number; read them with `>>> 0`. What needs a few bits shares one field: each field is
+ * 8 octets that the collector copies twice (bench/README.md, 'What was tried').
+ */
 export class AttributeSet {
   id = 0
   refs = 0
-  /** Waiting in the store's limbo for the end of the turn. */
-  inLimbo = false
-  decodeClass = 0
+  /** decodeClass, origin, communityBits and the five flags below. */
+  #bits = 0
   address = 0
   attributeOctets = 0
   nextHopOctets = 0
@@ -67,24 +69,89 @@ export class AttributeSet {
   localPref = 100
   /** u32 as int32; 0 when absent (RFC 4451 §2). */
   med = 0
-  origin = 0
   asPathLength = 0
   /** First AS of the path, u32 as int32; 0 for the empty path. */
   neighborAs = 0
-  hasOriginator = false
   originatorId = 0
   clusterLength = 0
   nextHopId = 0
-  nextHopMartian = false
   /** How often our own AS stands in AS_PATH. */
   ownAsCount = 0
-  loopsOriginator = false
-  loopsCluster = false
-  communityBits = 0
   /** packSizes() */
   sizes = 0
   /** Whose account the set is on. */
   holder: SetHolder | null = null
   /** Only to Customer (RFC 9234 §5), u32 as int32; 0 when absent. */
   otc = 0
+
+  /** DecodeBits. */
+  get decodeClass(): number {
+    return this.#bits & DECODE_MASK
+  }
+  set decodeClass(value: number) {
+    this.#bits = (this.#bits & ~DECODE_MASK) | value
+  }
+
+  /** 0 to 2. */
+  get origin(): number {
+    return (this.#bits >>> ORIGIN_SHIFT) & ORIGIN_MASK
+  }
+  set origin(value: number) {
+    this.#bits = (this.#bits & ~(ORIGIN_MASK << ORIGIN_SHIFT)) | (value << ORIGIN_SHIFT)
+  }
+
+  /** CommunityBits. */
+  get communityBits(): number {
+    return (this.#bits >>> COMMUNITY_SHIFT) & COMMUNITY_MASK
+  }
+  set communityBits(value: number) {
+    this.#bits = (this.#bits & ~(COMMUNITY_MASK << COMMUNITY_SHIFT)) | (value << COMMUNITY_SHIFT)
+  }
+
+  /** Waiting in the store's limbo for the end of the turn. */
+  get inLimbo(): boolean {
+    return (this.#bits & IN_LIMBO) !== 0
+  }
+  set inLimbo(is: boolean) {
+    this.#bits = is ? this.#bits | IN_LIMBO : this.#bits & ~IN_LIMBO
+  }
+
+  get hasOriginator(): boolean {
+    return (this.#bits & HAS_ORIGINATOR) !== 0
+  }
+  set hasOriginator(is: boolean) {
+    this.#bits = is ? this.#bits | HAS_ORIGINATOR : this.#bits & ~HAS_ORIGINATOR
+  }
+
+  get nextHopMartian(): boolean {
+    return (this.#bits & NEXT_HOP_MARTIAN) !== 0
+  }
+  set nextHopMartian(is: boolean) {
+    this.#bits = is ? this.#bits | NEXT_HOP_MARTIAN : this.#bits & ~NEXT_HOP_MARTIAN
+  }
+
+  get loopsOriginator(): boolean {
+    return (this.#bits & LOOPS_ORIGINATOR) !== 0
+  }
+  set loopsOriginator(is: boolean) {
+    this.#bits = is ? this.#bits | LOOPS_ORIGINATOR : this.#bits & ~LOOPS_ORIGINATOR
+  }
+
+  get loopsCluster(): boolean {
+    return (this.#bits & LOOPS_CLUSTER) !== 0
+  }
+  set loopsCluster(is: boolean) {
+    this.#bits = is ? this.#bits | LOOPS_CLUSTER : this.#bits & ~LOOPS_CLUSTER
+  }
 }
+
+const DECODE_MASK = 7
+const ORIGIN_SHIFT = 3
+const ORIGIN_MASK = 3
+const COMMUNITY_SHIFT = 5
+const COMMUNITY_MASK = 63
+const IN_LIMBO = 1 << 11
+const HAS_ORIGINATOR = 1 << 12
+const NEXT_HOP_MARTIAN = 1 << 13
+const LOOPS_ORIGINATOR = 1 << 14
+const LOOPS_CLUSTER = 1 << 15
