@@ -19,7 +19,7 @@ export interface ConnectionOwner {
   /** An output of the session that is not about the link. */
   sessionOutput(connection: PeerConnection, output: PeerOutput): void
   /** A whole UPDATE at buffer[start, end). May throw NotificationError. */
-  update(connection: PeerConnection, buffer: Uint8Array, start: number, end: number): void
+  update(connection: PeerConnection, buffer: Uint8Array, start: number, end: number, nowMs: number): void
   /** What the peer sent ends the session. */
   wrongMessage(error: NotificationError, octets: Uint8Array): void
   /** The socket can take more after having been full. */
@@ -45,10 +45,10 @@ export class PeerConnection {
     this.#owner = owner
     this.session = new Session({
       ...options,
-      onUpdate: (buffer, start, end) => {
+      onUpdate: (buffer, start, end, nowMs) => {
         // `established` may have come in the same chunk.
         if (this.session.hasOutputs) this.drain()
-        owner.update(this, buffer, start, end)
+        owner.update(this, buffer, start, end, nowMs)
       },
       onError: (error, octets) => owner.wrongMessage(error, octets),
     })

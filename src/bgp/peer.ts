@@ -131,8 +131,8 @@ export class Peer implements Wakeable {
       }),
       dialUnanswered: () => this.#unanswered(),
       sessionOutput: (connection, output) => this.#sessionOutput(connection, output),
-      update: (connection, buffer, start, end) => {
-        if (this.#connections.current === connection) context.events.update(this, buffer, start, end)
+      update: (connection, buffer, start, end, nowMs) => {
+        if (this.#connections.current === connection) context.events.update(this, buffer, start, end, nowMs)
       },
       wrongMessage: (error, octets) => context.events.wrongMessage?.(this, error, octets),
       drained: (connection) => {

@@ -23,7 +23,7 @@ export interface SessionOptions extends OpenSettings {
   readonly counters: PeerCounters
   readonly random: Random
   /** A whole UPDATE at buffer[start, end), header included. May throw NotificationError. */
-  readonly onUpdate: (buffer: Uint8Array, start: number, end: number) => void
+  readonly onUpdate: (buffer: Uint8Array, start: number, end: number, nowMs: number) => void
   /** What the peer sent ends the session with this NOTIFICATION: the message, or its header where that is wrong; valid during the call. */
   readonly onError?: (error: NotificationError, octets: Uint8Array) => void
 }

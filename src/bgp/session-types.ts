@@ -102,9 +102,9 @@ export interface PeerEvents<P> {
   down(peer: P, reason: DownReason): void
   /**
    * A whole UPDATE lies at buffer[start, end), header included. May throw NotificationError, which ends this session.
-   * The buffer belongs to the transport: what has to stay is copied.
+   * The buffer belongs to the transport: what has to stay is copied. `nowMs`: when it was read.
    */
-  update(peer: P, buffer: Uint8Array, start: number, end: number): void
+  update(peer: P, buffer: Uint8Array, start: number, end: number, nowMs: number): void
   /** What the peer sent ends its session or attempt; `octets`: the message, or its header where that is wrong; valid during the call. */
   wrongMessage?(peer: P, error: NotificationError, octets: Uint8Array): void
   routeRefresh(peer: P, family: Family): void

@@ -203,7 +203,7 @@ export class Session {
           return
         }
         this.#timers.restartHold(this.#nowMs)
-        this.#options.onUpdate(buffer, start, end)
+        this.#options.onUpdate(buffer, start, end, this.#nowMs)
         return
       }
       case MessageType.KEEPALIVE:

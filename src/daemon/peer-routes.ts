@@ -143,10 +143,10 @@ export class PeerRoutes implements PeerEvents<Peer> {
     this.#context.progress()
   }
 
-  update(peer: Peer, buffer: Uint8Array, start: number, end: number): void {
+  update(peer: Peer, buffer: Uint8Array, start: number, end: number, nowMs: number): void {
     const live = this.live.get(peer)
     if (live === undefined) return
-    this.#adjRibIn.update(live.source, live.families, buffer, start, end)
+    this.#adjRibIn.update(live.source, live.families, buffer, start, end, nowMs / 1000)
     if (peer.config.maxPrefix !== null) this.#checkMaxPrefix(live, peer.config.maxPrefix)
     this.#checkPaths()
     this.#engine?.schedule()

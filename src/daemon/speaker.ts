@@ -66,13 +66,13 @@ export class Speaker {
   constructor(config: Config, log: Log) {
     this.#config = config
     this.#log = log
+    const clock = new RealClock()
     const seed = randomBytes(4).readInt32LE()
-    const nowSeconds = (): number => (performance.now() - this.#startedMs) / 1000
+    const nowSeconds = (): number => clock.now() / 1000
     const { asn, routerId, nodeName, reflector } = config
     this.#rib = new Rib({ asn, routerId, clusterId: reflector?.clusterId ?? null, seed, nodeName, nowSeconds })
     this.#reflector = new Reflector(this.#rib, seed)
     this.#own = new OwnRoutes(this.#rib, () => this.#engine.schedule())
-    const clock = new RealClock()
     this.#restart = new Restart(config.stateFile, {
       clock,
       log,
