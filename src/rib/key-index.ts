@@ -149,12 +149,12 @@ export class KeyIndex {
     slots[base + slot * 2 + 1] = packed
   }
 
-  /** Moves a bucket into another table: of twice the size, where its entries fill a good part of this one. */
+  /** Moves a bucket into another table where its entries fill a good part of this one: of twice the size, the smallest one of four times. */
   #renew(bucket: number): void {
     const old = this.#tables[bucket]!
     const oldLog = old & LOG_MASK
     const live = old === 0 ? 0 : this.#liveIn(old)
-    const log = old === 0 ? MIN_LOG : live * 8 > 3 << oldLog ? oldLog + 1 : oldLog
+    const log = old === 0 ? MIN_LOG : live * 8 > 3 << oldLog ? Math.max(SECOND_LOG, oldLog + 1) : oldLog
     const table = this.#allocate(log)
     this.#tables[bucket] = table
     this.#counts[bucket] = live
@@ -212,6 +212,8 @@ const LENGTH_MASK = 0xff
 const REMOVED = 0xff
 /** Smallest table: four slots, a unit. */
 const MIN_LOG = 2
+/** The next one: with one between them 1 M prefixes took 4 % longer, in the same memory. */
+const SECOND_LOG = 4
 const UNIT_WORDS = 8
 const LOG_BITS = 5
 const LOG_MASK = 31
