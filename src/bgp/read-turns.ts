@@ -33,4 +33,4 @@ export class ReadTurns {
   }
 }
 
-const TURN_MS = 4
+const TURN_MS = 3

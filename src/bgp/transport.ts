@@ -327,8 +327,8 @@ const ERRNO_TEXTS: { readonly [code: string]: string } = Object.freeze({
 export const HIGH_WATER_OCTETS = 256 * 1024
 /** Up to so many octets are taken whatever the time. */
 const SMALL_OCTETS = 4096
-/** Of a table: some 3000 prefixes, 1 to 2 ms. */
-const PIECE_OCTETS = 16_384
+/** Of a table: some 1600 prefixes, about a millisecond. */
+const PIECE_OCTETS = 8192
 /** So long, and one more read pass, the first octets of a connection that came in wait for the peer's. */
 const HOLD_MS = 1
 const NO_DESCRIPTOR = 'this Node.js does not tell the descriptor of a socket: its options cannot be set'

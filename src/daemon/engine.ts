@@ -153,7 +153,7 @@ export class Engine {
 }
 
 /** Longest work before the event loop gets its turn. One batch of prefixes may go over it; the next one is smaller then. */
-const SLICE_MS = 6
+const SLICE_MS = 4
 const FIRST_BATCH = 512
 const MIN_BATCH = 256
 /** Routes wait for so long after a session has come up, and so long at most while more come up. */

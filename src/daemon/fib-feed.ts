@@ -98,6 +98,17 @@ export class FibFeed {
     }
     if (!this.#covered(family, prefixes, prefix)) return null
     const { store, nextHops } = this.#rib
+    if ((this.#maxPaths === 1 || decision.isAlone(prefix, best)) && !(this.#vxlan && family === 0)) {
+      const { nextHopId, localPref } = store.get(paths.effective[best]!)
+      return this.#alone(family, nextHops.text(nextHopId), this.#localPref ? localPref >>> 0 : null)
+    }
+    return this.#ofSeveral(family, prefix, best)
+  }
+
+  /** With all paths that are as good, and what the far ends say of their tunnels. */
+  #ofSeveral(family: Family, prefix: number, best: number): DesiredRoute {
+    const { store, nextHops } = this.#rib
+    const { paths, decision } = this.#rib.tables[family]!
     const chosen = decision.multipath(prefix, best, this.#maxPaths)
     const textOf = (path: number): string => nextHops.text(store.get(paths.effective[path]!).nextHopId)
     const localPref = this.#localPref ? store.get(paths.effective[best]!).localPref >>> 0 : null

@@ -6,9 +6,9 @@ import type { RoutePrefix } from './route-prefix.js'
 import type { KernelRoute, PlannedRoute } from './types.js'
 
 /** One change of a table. `replace` only where a route of ours is known to be there; `add` is exclusive. */
-export interface FibOperation {
+export interface FibOperation<To extends RoutePrefix = RoutePrefix> {
   readonly type: 'add' | 'replace' | 'delete'
-  readonly to: RoutePrefix
+  readonly to: To
   readonly route: PlannedRoute
   /** Of a deletion: whose route it is, where not ours. */
   readonly protocol?: number

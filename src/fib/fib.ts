@@ -165,6 +165,6 @@ function createOffFib(): Fib {
 }
 
 /** One write: up to 25 ms of the kernel's work, 8 ms of ours. With 2000 the kernel had nothing to do while the RIB had its slices. */
-const NETLINK_BATCH = 8000
+const NETLINK_BATCH = 4000
 const AS_CONFIGURED = 'as configured'
 const COMPARE_MS = 45_000

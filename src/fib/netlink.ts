@@ -120,11 +120,7 @@ export class NetlinkDriver implements FibDriver {
 
   async apply(operations: readonly FibOperation[]): Promise<readonly FibOutcome[]> {
     const outcomes: FibOutcome[] = new Array<FibOutcome>(operations.length).fill(DONE)
-    const again = await this.#applyAll(
-      operations.map((_, index) => index),
-      operations,
-      outcomes,
-    )
+    const again = await this.#applyAll(null, operations, outcomes)
     if (again.length === 0) return outcomes
     // A device that is not known: it may be younger than our list of them.
     try {
@@ -146,18 +142,21 @@ export class NetlinkDriver implements FibDriver {
 
   // --- changes
 
-  /** Returns the operations that failed for want of a device. The next portion is encoded while the kernel works on one. */
+  /** `which` null: all. Returns the operations that failed for want of a device. The next portion is encoded while the kernel works on one. */
   async #applyAll(
-    which: readonly number[],
+    which: readonly number[] | null,
     operations: readonly FibOperation[],
     outcomes: FibOutcome[],
   ): Promise<readonly number[]> {
     const noDevice: number[] = []
     let running: Promise<void> | null = null
     const perWrite = this.#large ? PER_LARGE_WRITE : PER_WRITE
-    for (let from = 0, turn = 0; from < which.length; from += perWrite, turn ^= 1) {
+    const count = which?.length ?? operations.length
+    for (let from = 0, turn = 0; from < count; from += perWrite, turn ^= 1) {
       const writer = this.#writers[turn]!
-      const portion = this.#encode(which.slice(from, from + perWrite), operations, writer, outcomes, noDevice)
+      const owners = new Int32Array(Math.min(perWrite, count - from))
+      for (let i = 0; i < owners.length; i++) owners[i] = which === null ? from + i : which[from + i]!
+      const portion = this.#encode(owners, operations, writer, outcomes, noDevice)
       await running
       running = portion.owners.length === 0 ? null : this.#write(portion, writer, operations, outcomes, noDevice)
     }
@@ -165,29 +164,30 @@ export class NetlinkDriver implements FibDriver {
     return noDevice
   }
 
+  /** Those that cannot be encoded are taken out of `which`. */
   #encode(
-    which: readonly number[],
+    which: Int32Array,
     operations: readonly FibOperation[],
     writer: NetlinkWriter,
     outcomes: FibOutcome[],
     noDevice: number[],
   ): Portion {
-    const owners: number[] = []
+    let count = 0
     const first = this.#numbers.reserve(which.length)
     writer.clear()
     this.#translator.begin()
     for (const index of which) {
       try {
-        this.#translator.encode(operations[index]!, first + owners.length, writer)
-        owners.push(index)
+        this.#translator.encode(operations[index]!, first + count, writer)
+        which[count++] = index
         outcomes[index] = DONE
       } catch (error) {
         outcomes[index] = { type: 'refused', words: (error as Error).message }
         if (error instanceof NoDeviceError) noDevice.push(index)
       }
     }
-    if (owners.length > 0) writer.addFlags(MessageFlag.ACK)
-    return { owners, first }
+    if (count > 0) writer.addFlags(MessageFlag.ACK)
+    return { owners: which.subarray(0, count), first }
   }
 
   /** Never rejects. */
@@ -318,7 +318,7 @@ export class NetlinkDriver implements FibDriver {
 
 interface Portion {
   /** Places in the list of operations. */
-  readonly owners: readonly number[]
+  readonly owners: Int32Array
   /** Number of the first request. */
   readonly first: number
 }

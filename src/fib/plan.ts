@@ -22,8 +22,8 @@ export interface ActualRoutes {
   foreign(to: RoutePrefix, metric: number): KernelRoute | undefined
 }
 
-export interface PrefixPlan {
-  readonly operations: readonly FibOperation[]
+export interface PrefixPlan<To extends RoutePrefix = RoutePrefix> {
+  readonly operations: readonly FibOperation<To>[]
   /** The foreign route that is in the way. */
   readonly conflict: KernelRoute | null
 }
@@ -34,15 +34,29 @@ export function planPrefix(prefix: string, wanted: PlannedRoute | null, actual: 
 }
 
 /** The same, where our routes of the prefix are at hand. */
-export function planRoutes(
-  to: RoutePrefix,
+export function planRoutes<To extends RoutePrefix>(
+  to: To,
   ours: readonly OurRoute[],
   wanted: PlannedRoute | null,
   actual: Pick<ActualRoutes, 'foreign'>,
-): PrefixPlan {
-  const remove = (route: OurRoute): FibOperation => removal(to, route)
-  if (wanted === null) return ours.length === 0 ? NOTHING : { operations: ours.map(remove), conflict: null }
-  if (ours.length === 1 && ours[0] === wanted) return NOTHING
+): PrefixPlan<To> {
+  const operations: FibOperation<To>[] = []
+  return { conflict: planInto(operations, to, ours, wanted, actual), operations }
+}
+
+/** The same behind the operations of others: with hundreds of thousands of prefixes an object for each plan adds up. Returns the conflict. */
+export function planInto<To extends RoutePrefix>(
+  operations: FibOperation<To>[],
+  to: To,
+  ours: readonly OurRoute[],
+  wanted: PlannedRoute | null,
+  actual: Pick<ActualRoutes, 'foreign'>,
+): KernelRoute | null {
+  if (wanted === null) {
+    for (const route of ours) operations.push(removal(to, route))
+    return null
+  }
+  if (ours.length === 1 && ours[0] === wanted) return null
   const foreign = actual.foreign(to, wanted.metric)
   let same = 0
   let equal = false
@@ -53,14 +67,18 @@ export function planRoutes(
     equal = !isTaken(route) && isSameRoute(route, wanted)
   }
   if (same === 1 && equal) {
-    if (ours.length === 1) return NOTHING
-    return { operations: ours.filter((route) => route.metric !== wanted.metric).map(remove), conflict: null }
+    for (const route of ours) if (route.metric !== wanted.metric) operations.push(removal(to, route))
+    return null
   }
-  if (foreign !== undefined) return { operations: ours.map(remove), conflict: foreign }
+  if (foreign !== undefined) {
+    for (const route of ours) operations.push(removal(to, route))
+    return foreign
+  }
   // Several of ours under one prefix and metric (appended by hand): a replace would reach only the first of them.
-  if (same > 1)
-    return { operations: ours.filter((route) => route.metric === wanted.metric).map(remove), conflict: null }
-  return { operations: [{ type: same === 1 ? 'replace' : 'add', to, route: wanted }], conflict: null }
+  if (same > 1) {
+    for (const route of ours) if (route.metric === wanted.metric) operations.push(removal(to, route))
+  } else operations.push({ type: same === 1 ? 'replace' : 'add', to, route: wanted })
+  return null
 }
 
 /** The plan of many prefixes: those wanted, and those of ours that nobody wants. */
@@ -104,7 +122,7 @@ export function isTaken(route: OurRoute): route is KernelRoute {
   return (route as KernelRoute).takenOver === true
 }
 
-function removal(to: RoutePrefix, route: OurRoute): FibOperation {
+function removal<To extends RoutePrefix>(to: To, route: OurRoute): FibOperation<To> {
   if (isTaken(route)) return { type: 'delete', to, route: { ...route, kind: 'unicast' }, protocol: route.protocol }
   if (route.kind === 'unicast' || route.kind === 'blackhole')
     return { type: 'delete', to, route: route as PlannedRoute }
@@ -121,4 +139,3 @@ function listOf(route: PlannedRoute): readonly OurRoute[] {
 let lastList: readonly OurRoute[] = []
 
 export const NO_ROUTES: readonly OurRoute[] = Object.freeze([])
-const NOTHING: PrefixPlan = Object.freeze({ operations: Object.freeze([]), conflict: null })

@@ -188,6 +188,12 @@ export class Decision {
     return paths.receivedIdOf(a) - paths.receivedIdOf(b) || sourceA.index - sourceB.index || a - b
   }
 
+  /** The prefix has no other path. */
+  isAlone(prefix: number, path: number): boolean {
+    const { paths } = this.#tables
+    return paths.firstOfPrefix[prefix] === path && paths.nextOfPrefix[path] === 0
+  }
+
   /**
    * The paths that share the load with the winner, the winner first: equal through the IGP metric, external ones of the same neighbouring AS, none that
    * loses to another of its neighbouring AS by MED, with next hops of their own. At most `limit`.
@@ -197,7 +203,7 @@ export class Decision {
     if (winner === 0) return []
     const chosen = [winner]
     // Most prefixes have one path.
-    if (paths.firstOfPrefix[prefix] === winner && paths.nextOfPrefix[winner] === 0) return chosen
+    if (this.isAlone(prefix, winner)) return chosen
     const best = store.get(paths.effective[winner]!)
     if (this.#tables.source(paths.source[winner]!).index === 0) return chosen
     const candidates: number[] = []

@@ -146,9 +146,14 @@ export function isInPlace(cell: Cell, actual: ActualTable): boolean {
   return planned !== null && isLeft(cell, planned, planRoutes(cell, ours, planned, actual).operations)
 }
 
-/** The route is there, and the operations do not concern it. */
-export function isLeft({ ours }: Cell, { metric }: PlannedRoute, operations: readonly FibOperation[]): boolean {
-  for (const operation of operations) if (operation.route.metric === metric) return false
+/** The route is there, and the operations from that place on do not concern it. */
+export function isLeft(
+  { ours }: Cell,
+  { metric }: PlannedRoute,
+  operations: readonly FibOperation[],
+  from = 0,
+): boolean {
+  for (let at = from; at < operations.length; at++) if (operations[at]!.route.metric === metric) return false
   return ours.some((one) => one.metric === metric)
 }
 

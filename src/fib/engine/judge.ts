@@ -4,7 +4,7 @@
 import type { FibOperation } from '../driver.js'
 import type { Encapsulator, FarNode, TunnelTrouble } from '../encap/types.js'
 import { leftToFelix } from '../ownership.js'
-import { type PrefixPlan, planRoutes } from '../plan.js'
+import { planInto } from '../plan.js'
 import { protocolName } from '../protocols.js'
 import { formatHops, type HopRules, isLocalAddress, planRoute } from '../resolve.js'
 import type { DesiredRoute, FibRouteState, KernelRoute, PlannedRoute } from '../types.js'
@@ -24,54 +24,65 @@ export class Judge {
     this.#state = state
   }
 
-  /** What is to be done for a prefix, and its state as far as it is known without doing it. */
-  judge(cell: Cell): readonly FibOperation[] {
+  /** Adds to `operations` what is to be done for a prefix, and sets its state as far as it is known without doing it. */
+  judge(cell: Cell, operations: FibOperation<Cell>[]): void {
     const { desired } = cell
     const { rules, flushed } = this.#state
     const { tunnel } = this.#state.options
     if (desired === null || flushed) tunnel?.want(cell, NO_FAR_NODES)
-    if (desired === null) return this.#plan(cell, null).operations
+    if (desired === null) {
+      this.#plan(cell, null, operations)
+      return
+    }
     if (flushed) {
-      cell.planned = null
-      this.change(cell, 'pending', FLUSHED)
-      return this.#plan(cell, null).operations
+      this.#without(cell, 'pending', FLUSHED, operations)
+      return
     }
     const left = leftToFelix(cell, desired, rules)
     if (left !== '') {
-      cell.planned = null
       tunnel?.want(cell, NO_FAR_NODES)
-      this.change(cell, 'left', left)
-      return this.#plan(cell, null).operations
+      this.#without(cell, 'left', left, operations)
+      return
     }
     const route = this.#routeOf(cell, desired)
     tunnel?.want(cell, typeof route === 'string' ? NO_FAR_NODES : (route.far ?? NO_FAR_NODES))
-    if (typeof route === 'string') {
-      cell.planned = null
-      // The route that its next hop is reached by may come in a moment.
-      if (cell.inherited) {
-        this.change(cell, 'unresolved', `${route}; what was found at the start stays until the sweep`)
-        return []
-      }
-      this.change(cell, 'unresolved', route)
-      return this.#plan(cell, null).operations
+    if (typeof route !== 'string') {
+      this.#judgeRoute(cell, route, operations)
+      return
     }
+    // The route that its next hop is reached by may come in a moment.
+    if (cell.inherited) {
+      cell.planned = null
+      this.change(cell, 'unresolved', `${route}; what was found at the start stays until the sweep`)
+    } else this.#without(cell, 'unresolved', route, operations)
+  }
+
+  /** None of ours is to be there. */
+  #without(cell: Cell, state: FibRouteState, reason: string, operations: FibOperation<Cell>[]): void {
+    cell.planned = null
+    this.change(cell, state, reason)
+    this.#plan(cell, null, operations)
+  }
+
+  #judgeRoute(cell: Cell, route: PlannedRoute, operations: FibOperation<Cell>[]): void {
+    const { tunnel } = this.#state.options
     cell.planned = route
     if (tunnel !== null && tunnel.troubles.size > 0 && troublesOf(route, tunnel).some(({ isOther }) => isOther)) {
       this.refused(cell, route, '')
-      return []
+      return
     }
-    const { operations, conflict } = this.#plan(cell, route)
+    const before = operations.length
+    const conflict = this.#plan(cell, route, operations)
+    const isNothing = operations.length === before
     // What was lost may have been done all the same.
-    if (cell.tries >= MAX_TRIES && conflict === null && operations.length > 0) {
+    if (cell.tries >= MAX_TRIES && conflict === null && !isNothing) {
+      operations.length = before
       this.change(cell, 'failed', cell.reason)
-      return []
-    }
-    if (conflict !== null) {
+    } else if (conflict !== null) {
       cell.tries = 0
       this.change(cell, 'conflict', describeForeign(conflict))
-    } else if (operations.length === 0 || isLeft(cell, route, operations)) this.installed(cell, route.metric)
+    } else if (isNothing || isLeft(cell, route, operations, before)) this.installed(cell, route.metric)
     else this.change(cell, 'pending', '')
-    return operations
   }
 
   /** A route of ours that nobody wants: kept for who may want it, until the sweep. */
@@ -97,7 +108,9 @@ export class Judge {
 
   markIfUnequal(cell: Cell, mark: number): void {
     if (cell.planned === null) return
-    if (this.#plan(cell, cell.planned).operations.length > 0) this.#state.cells.mark(cell, mark)
+    const operations: FibOperation<Cell>[] = []
+    this.#plan(cell, cell.planned, operations)
+    if (operations.length > 0) this.#state.cells.mark(cell, mark)
   }
 
   installed(cell: Cell, metric: number): void {
@@ -143,8 +156,9 @@ export class Judge {
     this.#state.options.log({ event: 'notice', fields: { text } })
   }
 
-  #plan(cell: Cell, wanted: PlannedRoute | null): PrefixPlan {
-    return planRoutes(cell, cell.ours, wanted, this.#state.actual)
+  /** Returns the conflict. */
+  #plan(cell: Cell, wanted: PlannedRoute | null, operations: FibOperation<Cell>[]): KernelRoute | null {
+    return planInto(operations, cell, cell.ours, wanted, this.#state.actual)
   }
 
   /** The route to write. Where it does not depend on the prefix, prefixes that want the same get the same object, until a next hop is reached another way. */

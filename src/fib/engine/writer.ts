@@ -66,6 +66,8 @@ export class Writer {
     this.#taking = before
     this.#inFlight = { ...batch, outcomes: driver.apply(batch.operations) }
     this.#planningOldest = Number.POSITIVE_INFINITY
+    // To encode them took a few milliseconds.
+    await nextTurn()
     if (before !== null) await this.#takeAll(before, outcomes!)
     if (this.#lostInARow > 0) await this.finish()
     else await nextTurn()
@@ -91,9 +93,8 @@ export class Writer {
 
   async #nextBatch(): Promise<Planned> {
     const queue = this.#state.cells
-    const operations: FibOperation[] = []
-    const cells: Cell[] = []
-    const marks: number[] = []
+    const operations: FibOperation<Cell>[] = []
+    let marks = new Float64Array(MARKS)
     const busy: Cell[] = []
     let oldest = Number.POSITIVE_INFINITY
     let looked = 0
@@ -110,11 +111,9 @@ export class Writer {
       const { mark } = cell
       cell.mark = UNMARKED
       const before = operations.length
-      for (const operation of this.#judge.judge(cell)) operations.push(operation)
-      for (let i = before; i < operations.length; i++) {
-        cells.push(cell)
-        marks.push(mark)
-      }
+      this.#judge.judge(cell, operations)
+      while (operations.length > marks.length) marks = doubled(marks)
+      marks.fill(mark, before, operations.length)
       if (operations.length === before) queue.dropIfEmpty(cell)
       else {
         cell.busy = true
@@ -125,18 +124,19 @@ export class Writer {
       }
     }
     queue.tidyQueue(busy)
-    return { operations, cells, marks, looked, oldest }
+    return { operations, marks, looked, oldest }
   }
 
-  async #takeAll({ operations, cells, marks }: Planned, outcomes: readonly FibOutcome[]): Promise<void> {
+  async #takeAll({ operations, marks }: Planned, outcomes: readonly FibOutcome[]): Promise<void> {
     let lost = false
     this.#beginSlice()
     for (let index = 0; index < operations.length; index++) {
       if (this.#isSliceOver()) await this.#nextSlice()
-      cells[index]!.busy = false
+      const operation = operations[index]!
+      operation.to.busy = false
       const outcome = outcomes[index] ?? DONE
       if (outcome.type === 'lost') lost = true
-      this.#take(cells[index]!, operations[index]!, outcome, marks[index]!, operations.length === 1)
+      this.#take(operation, outcome, marks[index]!, operations.length === 1)
     }
     this.#taking = null
     if (!lost) {
@@ -166,7 +166,8 @@ export class Writer {
     this.#beginSlice()
   }
 
-  #take(cell: Cell, operation: FibOperation, outcome: FibOutcome, mark: number, alone: boolean): void {
+  #take(operation: FibOperation<Cell>, outcome: FibOutcome, mark: number, alone: boolean): void {
+    const cell = operation.to
     const isWanted = cell.desired !== null
     const { cells } = this.#state
     switch (outcome.type) {
@@ -202,11 +203,16 @@ export class Writer {
   }
 }
 
+function doubled(marks: Float64Array): Float64Array<ArrayBuffer> {
+  const bigger = new Float64Array(marks.length * 2)
+  bigger.set(marks)
+  return bigger
+}
+
 interface Planned {
-  readonly operations: readonly FibOperation[]
-  /** Per operation: its cell, and the mark that it came from. */
-  readonly cells: readonly Cell[]
-  readonly marks: readonly number[]
+  readonly operations: readonly FibOperation<Cell>[]
+  /** Per operation: the mark that its cell had. */
+  readonly marks: Float64Array
   /** Prefixes looked at, also those without an operation. */
   readonly looked: number
   /** Oldest of the marks. */
@@ -219,6 +225,8 @@ interface Batch extends Planned {
 /** Prefixes planned and written in one go: about 20 ms of the driver's work. */
 const MAX_BATCH = 1000
 /** Work between two turns of the event loop. */
-const SLICE_MS = 4
+const SLICE_MS = 3
+/** Room for marks at first. */
+const MARKS = 1024
 const LOOK_CELLS = 64
 const LOST_DELAY_MS = 500
