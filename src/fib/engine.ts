@@ -300,14 +300,18 @@ export class FibEngine implements Fib {
     let repaired = 0
     let sample = ''
     let count = 0
+    let putOff = false
     for (const cell of this.#cells.values()) {
       if (++count % SLICE === 0) await nextTurn()
+      putOff ||= !retry && cell.state === 'failed'
       if (!this.#compare(cell, foreignChanged, retry)) continue
       sample = cell.prefix
       repaired++
     }
     if (repaired > 0) this.#judge.tellRepair(sample, repaired)
     this.#watch.dumped(startMs)
+    // What failed while a device was down for a moment goes now, and nothing else may come that would make us look.
+    if (putOff) this.#watch.in(Look.OURS, RETRY_MS)
     if (foreignChanged) this.#tellListeners()
     return true
   }

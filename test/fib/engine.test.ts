@@ -199,6 +199,30 @@ t.test('a refused route is told once, and tried again', async (t) => {
   await engine.stop('keep')
 })
 
+t.test(
+  'a refused route is tried again soon after a look that came too soon, also where nothing else comes',
+  async (t) => {
+    const driver = new FailingDriver()
+    let trigger: (trigger: FibTrigger) => void = () => {}
+    const open = driver.open.bind(driver)
+    driver.open = (onTrigger) => {
+      trigger = onTrigger
+      return open(onTrigger)
+    }
+    const engine = engineOn(driver)
+    await engine.start()
+    driver.faults = ['refused', 'refused']
+    engine.set(PREFIXES[0]!, unicast(PREFIXES[0]!, '192.168.0.2'))
+    await engine.settled()
+    engine.reconfigure(RULES)
+    await engine.settled()
+    t.equal(engine.entry(PREFIXES[0]!)?.state, 'failed', 'a device is down for a moment')
+    trigger('event')
+    await until('tried again', () => engine.entry(PREFIXES[0]!)?.state === 'installed')
+    await engine.stop('keep')
+  },
+)
+
 t.test('a route that ends the driver each time is given up, the others go in', async (t) => {
   const driver = new FailingDriver()
   const engine = engineOn(driver)
