@@ -29,6 +29,39 @@ export function isEmptyDiff(diff: ConfigDiff): boolean {
   return Object.values(diff).every((part) => (Array.isArray(part) ? part.length === 0 : part === false))
 }
 
+/** In words, for the log: `neighbors added: a, b; fib: fib.metric`. */
+export function formatDiff(diff: ConfigDiff): string {
+  if (isEmptyDiff(diff)) return 'nothing changed'
+  const parts: string[] = []
+  const list = (what: string, names: readonly string[]): void => {
+    if (names.length > 0)
+      parts.push(
+        `${what}: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ` and ${names.length - 20} more` : ''}`,
+      )
+  }
+  list('neighbors added', diff.neighborsAdded)
+  list('neighbors removed', diff.neighborsRemoved)
+  list(
+    'sessions reset',
+    diff.neighborsReset.map(({ name, keys }) => `${name} (${keys.join(', ')})`),
+  )
+  list(
+    'neighbors changed',
+    diff.neighborsChanged.map(({ name, keys }) => `${name} (${keys.join(', ')})`),
+  )
+  list('policies changed', diff.policiesChanged)
+  list('fib', diff.fibChanged)
+  const flags = {
+    originate: diff.originateChanged,
+    listen: diff.listenChanged,
+    api: diff.apiChanged,
+    reflector: diff.reflectorChanged,
+    log: diff.logChanged,
+  }
+  for (const [name, changed] of Object.entries(flags)) if (changed) parts.push(`${name} changed`)
+  return parts.join('; ')
+}
+
 type NeighborDiff = Pick<ConfigDiff, 'neighborsAdded' | 'neighborsRemoved' | 'neighborsReset' | 'neighborsChanged'>
 
 function diffNeighbors(before: readonly NeighborConfig[], after: readonly NeighborConfig[]): NeighborDiff {

@@ -8,7 +8,7 @@ import type { ReloadResult, Views } from '../api/types.js'
 import { RealClock } from '../bgp/clock.js'
 import { PeerManager } from '../bgp/peer-manager.js'
 import type { SessionFact } from '../bgp/session-types.js'
-import { diffConfig, isEmptyDiff } from '../config/diff.js'
+import { diffConfig, formatDiff } from '../config/diff.js'
 import { loadConfig } from '../config/load.js'
 import { formatProblem } from '../config/problems.js'
 import type { Config, ConfigDiff, NeighborConfig } from '../config/types.js'
@@ -33,11 +33,8 @@ import { Policies } from './policies.js'
 import { Restart } from './restart.js'
 import { SocketWatch } from './socket-watch.js'
 import { Sweep } from './sweep.js'
-import { blockViews } from './view-blocks.js'
 import type { ViewContext } from './view-context.js'
-import { explain } from './view-explain.js'
-import { PathViews } from './view-paths.js'
-import { PeerViews } from './view-peers.js'
+import { createViews } from './views.js'
 
 export class Speaker {
   readonly #log: Log
@@ -130,7 +127,22 @@ export class Speaker {
       this.#clearing = clearLeftPlaces(this.#config.fib, this.#restart, log)
     })
     this.#sweep.configure(config.fib.sweepAfterMs)
-    this.#views = this.#makeViews(nowSeconds)
+    const context: ViewContext = {
+      config: () => this.#config,
+      rib: this.#rib,
+      reflector: this.#reflector,
+      manager: this.#manager,
+      routes: this.#routes,
+      own: this.#own,
+      fib: this.#fib,
+      feed: this.#feed,
+      restart: this.#restart,
+      bfd: this.#bfd,
+      sockets: this.#sockets,
+      startedMs: this.#startedMs,
+      nowSeconds,
+    }
+    this.#views = createViews(context, this.#errors, () => this.#ready())
   }
 
   /** Routes go further than to the other peers. */
@@ -240,7 +252,7 @@ export class Speaker {
       }
     }
     this.#apply(result.config, diff)
-    this.#log.write('config-reloaded', { file, changes: diffText(diff) })
+    this.#log.write('config-reloaded', { file, changes: formatDiff(diff) })
     return { ok: true, diff, applied: true }
   }
 
@@ -328,51 +340,6 @@ export class Speaker {
       )
   }
 
-  #makeViews(nowSeconds: () => number): Views {
-    const context: ViewContext = {
-      config: () => this.#config,
-      rib: this.#rib,
-      reflector: this.#reflector,
-      manager: this.#manager,
-      routes: this.#routes,
-      own: this.#own,
-      fib: this.#fib,
-      feed: this.#feed,
-      restart: this.#restart,
-      bfd: this.#bfd,
-      sockets: this.#sockets,
-      startedMs: this.#startedMs,
-      nowSeconds,
-    }
-    const paths = new PathViews(context)
-    const peers = new PeerViews(context)
-    return {
-      summary: () => peers.summary(),
-      neighbors: (name) => peers.neighbors(name),
-      rib: (query) => paths.rib(query),
-      adjIn: (name, query) => paths.adjIn(name, query),
-      adjOut: (name, query) => paths.adjOut(name, query),
-      groups: () =>
-        [...this.#reflector.groups()].map((group) => ({
-          id: group.id,
-          family: FAMILIES[group.family]!.name,
-          key: group.key,
-          members: [...group.members.values()].map(({ name }) => name),
-          prefixes: group.prefixCount,
-          logEntries: group.log.length,
-          logOctets: group.log.octets,
-          behind: group.behindCount,
-        })),
-      fib: () => this.#fib.entries(),
-      blocks: () => blockViews(context),
-      bfd: () => this.#bfd.view(),
-      tcpDrops: () => this.#sockets.counters(),
-      errors: (name) => this.#errors.views(name),
-      explain: (prefix) => explain(prefix, context, paths),
-      ready: () => this.#ready(),
-    }
-  }
-
   #ready(): { ready: boolean; reasons: string[] } {
     const reasons: string[] = []
     if (!this.#listening) reasons.push('not listening yet')
@@ -382,36 +349,4 @@ export class Speaker {
     if (this.#config.neighbors.length > 0 && this.#routes.live.size === 0) reasons.push('no neighbor is Established')
     return { ready: reasons.length === 0, reasons }
   }
-}
-
-function diffText(diff: ConfigDiff): string {
-  if (isEmptyDiff(diff)) return 'nothing changed'
-  const parts: string[] = []
-  const list = (what: string, names: readonly string[]): void => {
-    if (names.length > 0)
-      parts.push(
-        `${what}: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ` and ${names.length - 20} more` : ''}`,
-      )
-  }
-  list('neighbors added', diff.neighborsAdded)
-  list('neighbors removed', diff.neighborsRemoved)
-  list(
-    'sessions reset',
-    diff.neighborsReset.map(({ name, keys }) => `${name} (${keys.join(', ')})`),
-  )
-  list(
-    'neighbors changed',
-    diff.neighborsChanged.map(({ name, keys }) => `${name} (${keys.join(', ')})`),
-  )
-  list('policies changed', diff.policiesChanged)
-  list('fib', diff.fibChanged)
-  const flags = {
-    originate: diff.originateChanged,
-    listen: diff.listenChanged,
-    api: diff.apiChanged,
-    reflector: diff.reflectorChanged,
-    log: diff.logChanged,
-  }
-  for (const [name, changed] of Object.entries(flags)) if (changed) parts.push(`${name} changed`)
-  return parts.join('; ')
 }
