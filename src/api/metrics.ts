@@ -1,5 +1,5 @@
 /**
- * Prometheus metrics, filled from `Views` when they are scraped: an event costs nothing. GoBGP's names where it has one.
+ * Prometheus metrics (metric-table.ts), filled from `Views` when they are scraped: an event costs nothing.
  *
  * Series stay few: configured neighbours have their own; the peers of a range are summed up per range, unless `?peers=all` asks for each.
  * Filling and rendering pause now and then, so that a scrape of thousands of peers does not hold the event loop.
@@ -10,6 +10,7 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import { BFD_STATES } from '../bfd/types.js'
 import type { SessionState } from '../bgp/session-types.js'
 import type { FibRouteState } from '../fib/types.js'
+import { METRICS, type MetricName } from './metric-table.js'
 import type { BfdView, NeighborView, PeerSummary, SummaryView, Views } from './types.js'
 
 export interface Metrics {
@@ -324,93 +325,3 @@ const TCP_DROP_METRICS = [
   ['md5-unexpected', 'md5Unexpected'],
   ['min-ttl', 'minTtl'],
 ] as const
-
-const PEER = ['peer', 'name']
-const PEER_FAMILY = ['peer', 'name', 'route_family']
-const GROUP = ['group', 'route_family']
-type MetricRow = readonly ['gauge' | 'counter', string, readonly string[]]
-type MetricName = keyof typeof METRICS
-const METRICS = {
-  bgp_info: ['gauge', 'Always 1; what runs here', ['version', 'node', 'asn', 'router_id', 'cluster_id', 'fib_driver']],
-  bgp_ready: ['gauge', '1 when /readyz says ready', []],
-  bgp_tcp_dropped_segments_total: [
-    'counter',
-    'TCP segments that the kernel dropped in this network namespace for their MD5 signature (wrong, missing, not asked for) or their TTL (ttlSecurity)',
-    ['reason'],
-  ],
-  bgp_uptime_seconds: ['gauge', 'Seconds since the daemon started', []],
-  bgp_peers: ['gauge', 'Peers by session state, dynamic ones included', ['state']],
-  bgp_peer_state: [
-    'gauge',
-    'Session state (RFC 4273): 1 Idle, 2 Connect, 3 Active, 4 OpenSent, 5 OpenConfirm, 6 Established',
-    PEER,
-  ],
-  bgp_peer_up: ['gauge', '1 when Established', PEER],
-  bgp_peer_asn: ['gauge', "The peer's AS number", PEER],
-  bgp_peer_local_asn: ['gauge', 'Our AS number towards the peer', PEER],
-  bgp_peer_uptime: ['gauge', 'Seconds since Established; 0 when it is not', PEER],
-  bgp_peer_established_total: ['counter', 'Times the session came up', PEER],
-  bgp_peer_flop_count: ['counter', 'Times the session was lost', PEER],
-  bgp_peer_out_queue_count: ['gauge', 'Octets given to the socket that the peer has not taken', PEER],
-  bgp_routes_received: ['gauge', 'Prefixes received', PEER_FAMILY],
-  bgp_routes_accepted: ['gauge', 'Prefixes that passed loop checks and import policy', PEER_FAMILY],
-  bgp_routes_advertised: ['gauge', 'Prefixes sent', PEER_FAMILY],
-  bgp_routes_stale: ['gauge', 'Stale routes kept in graceful restart, long-lived ones included', PEER_FAMILY],
-  bgp_update_errors_total: [
-    'counter',
-    'Wrong messages by what was done (RFC 7606 §2); family-ignored: routes of families that were not negotiated',
-    ['peer', 'name', 'action'],
-  ],
-  bgp_received_message_total: ['counter', 'Messages received', PEER],
-  bgp_sent_message_total: ['counter', 'Messages sent', PEER],
-  bgp_received_open_total: ['counter', 'OPEN messages received', PEER],
-  bgp_sent_open_total: ['counter', 'OPEN messages sent', PEER],
-  bgp_received_update_total: ['counter', 'UPDATE messages received', PEER],
-  bgp_sent_update_total: ['counter', 'UPDATE messages sent', PEER],
-  bgp_received_notification_total: ['counter', 'NOTIFICATION messages received', PEER],
-  bgp_sent_notification_total: ['counter', 'NOTIFICATION messages sent', PEER],
-  bgp_received_keepalive_total: ['counter', 'KEEPALIVE messages received', PEER],
-  bgp_sent_keepalive_total: ['counter', 'KEEPALIVE messages sent', PEER],
-  bgp_received_refresh_total: ['counter', 'ROUTE-REFRESH messages received', PEER],
-  bgp_sent_refresh_total: ['counter', 'ROUTE-REFRESH messages sent', PEER],
-  bgp_range_peers: ['gauge', 'Dynamic peers of a range neighbour', ['range', 'state']],
-  bgp_range_routes_received: ['gauge', 'Prefixes received from the peers of a range', ['range']],
-  bgp_range_routes_accepted: ['gauge', 'Prefixes accepted from the peers of a range', ['range']],
-  bgp_range_routes_advertised: ['gauge', 'Prefixes sent to the peers of a range', ['range']],
-  bgp_range_routes_stale: ['gauge', 'Stale routes kept for the peers of a range', ['range']],
-  bgp_range_messages_received: ['gauge', 'Messages received from the present peers of a range', ['range']],
-  bgp_range_messages_sent: ['gauge', 'Messages sent to the present peers of a range', ['range']],
-  bgp_range_out_queue_count: [
-    'gauge',
-    'Octets given to the sockets that the peers of a range have not taken',
-    ['range'],
-  ],
-  bgp_range_update_errors: ['gauge', 'Malformed UPDATE messages from the present peers of a range', ['range']],
-  bgp_rib_prefixes: ['gauge', 'Prefixes in the table', ['route_family']],
-  bgp_rib_paths: ['gauge', 'Paths in the table', ['route_family']],
-  bgp_attr_sets: ['gauge', 'Distinct attribute sets', []],
-  bgp_groups: ['gauge', 'Update groups', []],
-  bgp_group_members: ['gauge', 'Peers of an update group', GROUP],
-  bgp_group_prefixes: ['gauge', 'Prefixes an update group sends', GROUP],
-  bgp_group_log_entries: ['gauge', "Pieces of encoded messages in an update group's log", GROUP],
-  bgp_group_log_bytes: ['gauge', "Octets in an update group's log", GROUP],
-  bgp_group_behind: ['gauge', 'Members that are brought up to date from the table instead of the log', GROUP],
-  bgp_bfd_sessions: ['gauge', 'BFD sessions by state (RFC 5880)', ['state']],
-  bgp_bfd_session_up: ['gauge', '1 when the BFD session is Up', PEER],
-  bgp_bfd_session_uptime_seconds: ['gauge', 'Seconds since the BFD session came up; 0 when it is not', PEER],
-  bgp_bfd_detection_seconds: ['gauge', 'After so much silence the peer is gone', PEER],
-  bgp_bfd_received_packets_total: ['counter', 'BFD packets received in the present session', PEER],
-  bgp_bfd_sent_packets_total: ['counter', 'BFD packets sent in the present session', PEER],
-  bgp_bfd_session_downs_total: ['counter', 'Times the present BFD session went down', PEER],
-  bgp_bfd_discarded_total: ['counter', 'BFD packets thrown away, by why', ['reason']],
-  bgp_fib_routes: ['gauge', 'Routes of the kernel table by state', ['state']],
-  bgp_eventloop_delay_seconds: ['gauge', 'Delay of the event loop since the last scrape', ['quantile']],
-  process_cpu_user_seconds_total: ['counter', 'CPU seconds in user mode', []],
-  process_cpu_system_seconds_total: ['counter', 'CPU seconds in the kernel', []],
-  process_start_time_seconds: ['gauge', 'Start of the process since the epoch', []],
-  process_resident_memory_bytes: ['gauge', 'Resident memory', []],
-  process_open_fds: ['gauge', 'Open file descriptors', []],
-  nodejs_heap_size_total_bytes: ['gauge', 'JavaScript heap', []],
-  nodejs_heap_size_used_bytes: ['gauge', 'JavaScript heap in use', []],
-  nodejs_external_memory_bytes: ['gauge', 'Buffers and other memory outside of the heap', []],
-} as const satisfies Readonly<Record<string, MetricRow>>
