@@ -17,7 +17,8 @@ import { refuse, shutdownData } from './outgoing.js'
 import { OwnOpens } from './own-open.js'
 import { Peer, type PeerContext } from './peer.js'
 import { PeerRanges } from './peer-ranges.js'
-import { RateLimit } from './rate-limit.js'
+import { Penalties } from './penalties.js'
+import { type RefusalCounters, Refusals } from './refusals.js'
 import type { PeerEvents, SessionFact } from './session-types.js'
 import { SocketOptions } from './socket-options.js'
 import { listenPlan, socketSettings } from './socket-settings.js'
@@ -48,17 +49,7 @@ export interface PeerManagerOptions {
   readonly dial?: Dial
 }
 
-export interface ManagerCounters {
-  /** Connections from addresses that no neighbour has: closed before anything is read. */
-  unknownConnections: number
-  /** Connections of known peers answered with a NOTIFICATION at once: shut down, paying for an error, or one is Established. */
-  refusedConnections: number
-  /** Connections closed because a limit was reached: limits.pendingConnections, or maxPeers of a range. */
-  limitedConnections: number
-}
-
 export class PeerManager {
-  readonly counters: ManagerCounters = { unknownConnections: 0, refusedConnections: 0, limitedConnections: 0 }
   readonly #options: PeerManagerOptions
   readonly #context: PeerContext
   readonly #clock: Clock
@@ -71,10 +62,8 @@ export class PeerManager {
   readonly #byAddress = new Map<string, Peer>()
   #neighbors = new Map<string, NeighborConfig>()
   readonly #ranges = new PeerRanges()
-  /** What dynamic peers pay for protocol errors outlives them. By address. */
-  readonly #penalties = new Map<string, Backoff>()
-  readonly #unknownLimit: RateLimit
-  readonly #limitedLimit: RateLimit
+  readonly #penalties = new Penalties()
+  readonly #refusals: Refusals
   /** Peers that opened a connection and may not be Established yet; looked through only when they are too many. */
   readonly #pending = new Set<Peer>()
   /** Peers by the name of their range. */
@@ -85,8 +74,7 @@ export class PeerManager {
     this.#options = options
     this.#clock = options.clock ?? new RealClock()
     this.#ids = options.ids ?? new SmallestFreeIds()
-    this.#unknownLimit = new RateLimit(UNKNOWN_LOG_EVERY_MS)
-    this.#limitedLimit = new RateLimit(UNKNOWN_LOG_EVERY_MS)
+    this.#refusals = new Refusals(options.log, () => this.#clock.now())
     this.#listeners = new Listeners(
       (socket) => this.#socketAccepted(socket),
       (text) => options.log({ event: 'listener.error', level: 'error', text }),
@@ -106,6 +94,10 @@ export class PeerManager {
     }
   }
 
+  get counters(): Readonly<RefusalCounters> {
+    return this.#refusals.counters
+  }
+
   /** Makes the peers what the configuration says. Sessions whose settings did not change stay up. */
   configure(neighbors: readonly NeighborConfig[]): void {
     const before = this.#neighbors
@@ -113,7 +105,9 @@ export class PeerManager {
     this.#neighbors = after
     this.#ranges.configure(neighbors)
     this.#sockets.setPlan(listenPlan(neighbors))
-    this.#tellRefused(neighbors)
+    this.#refusals.neighbors(
+      neighbors.map((one) => ({ name: one.name, why: this.#sockets.refusal(one) })).filter(({ why }) => why !== ''),
+    )
     for (const [name, config] of before) {
       if (!after.has(name)) this.#removeNeighbor(config)
     }
@@ -186,10 +180,10 @@ export class PeerManager {
 
   /** A peer of a range that has to wait has no object; its address, or its name as it was. */
   #forgive(nameOrAddress: string): number {
-    for (const address of this.#penalties.keys()) {
+    for (const address of this.#penalties.addresses()) {
       const range = this.#ranges.find(address)
       if (address !== nameOrAddress && `${range?.name}-${address}` !== nameOrAddress) continue
-      this.#penalties.delete(address)
+      this.#penalties.forget(address)
       return 1
     }
     return 0
@@ -221,46 +215,20 @@ export class PeerManager {
       if (!peer.isPending && this.#tooManyPending(link)) return
       // A peer of a range has the password of the range.
       if (!this.#adopt(link, this.#neighbors.get(peer.rangeName ?? '') ?? peer.config)) return
-      if (!peer.accept(link)) this.counters.refusedConnections++
+      if (!peer.accept(link)) this.#refusals.counters.refusedConnections++
       else this.#pending.add(peer)
       return
     }
     const range = this.#ranges.find(address)
-    if (range === undefined) this.#unknown(link)
+    if (range === undefined) this.#refusals.unknown(link)
     else if (!this.#tooManyPending(link)) this.#acceptDynamic(range, link)
   }
 
   /** The neighbour's socket options. False: it cannot have them, and the connection is refused. */
   #adopt(link: Link, config: NeighborConfig): boolean {
     const failed = this.#sockets.refusal(config) || link.adopt?.(socketSettings(config)) || ''
-    if (failed === '') return true
-    this.counters.refusedConnections++
-    refuse(link, 6, 5)
-    const suppressed = this.#limitedLimit.take(this.#clock.now())
-    if (suppressed === null) return false
-    const text = `connection from ${link.remoteAddress} refused: ${failed}`
-    this.#options.log({ event: 'peer.refused', level: 'warn', address: link.remoteAddress, suppressed, text })
-    return false
-  }
-
-  #tellRefused(neighbors: readonly NeighborConfig[]): void {
-    const refused = neighbors.flatMap((neighbor) => {
-      const why = this.#sockets.refusal(neighbor)
-      return why === '' ? [] : [{ name: neighbor.name, why }]
-    })
-    for (const { name, why } of refused.slice(0, MAX_TOLD))
-      this.#options.log({
-        event: 'peer.refused',
-        level: 'error',
-        peer: name,
-        text: `neighbor ${name} stays down: ${why}`,
-      })
-    if (refused.length > MAX_TOLD)
-      this.#options.log({
-        event: 'peer.refused',
-        level: 'error',
-        text: `${refused.length - MAX_TOLD} more neighbors stay down for the like; show neighbors says why`,
-      })
+    if (failed !== '') this.#refusals.unfit(link, failed)
+    return failed === ''
   }
 
   /** True: the connection was closed, because too many wait for their OPEN. */
@@ -269,17 +237,9 @@ export class PeerManager {
     if (this.#pending.size < limit) return false
     for (const peer of this.#pending) if (!peer.isPending) this.#pending.delete(peer)
     if (this.#pending.size < limit) return false
-    this.#limited(link, `${limit} connections wait to become Established (limits.pendingConnections)`)
+    this.#refusals.limited(link, `${limit} connections wait to become Established (limits.pendingConnections)`)
     link.reset()
     return true
-  }
-
-  #limited(link: Link, why: string): void {
-    this.counters.limitedConnections++
-    const suppressed = this.#limitedLimit.take(this.#clock.now())
-    if (suppressed === null) return
-    const text = `connection from ${link.remoteAddress} closed: ${why}`
-    this.#options.log({ event: 'listener.limit', level: 'warn', address: link.remoteAddress, suppressed, text })
   }
 
   #socketAccepted(socket: Socket): void {
@@ -294,15 +254,18 @@ export class PeerManager {
 
   #acceptDynamic(range: NeighborConfig, link: Link): void {
     const address = link.remoteAddress
-    const penalty = this.#penalties.get(address)
+    const penalty = this.#penalties.find(address)
     if (range.shutdown || (penalty !== undefined && this.#clock.now() < penalty.untilMs)) {
-      this.counters.refusedConnections++
+      this.#refusals.counters.refusedConnections++
       refuse(link, 6, range.shutdown ? 2 : 5)
       return
     }
     const known = this.#ofRange.get(range.name) ?? 0
     if (known >= range.maxPeers) {
-      this.#limited(link, `range ${range.name} has ${known} peers (maxPeers); raise it if all of them are wanted`)
+      this.#refusals.limited(
+        link,
+        `range ${range.name} has ${known} peers (maxPeers); raise it if all of them are wanted`,
+      )
       refuse(link, 6, 5)
       return
     }
@@ -315,20 +278,6 @@ export class PeerManager {
     peer.start()
     this.#pending.add(peer)
     peer.accept(link)
-  }
-
-  #unknown(link: Link): void {
-    this.counters.unknownConnections++
-    link.reset()
-    const suppressed = this.#unknownLimit.take(this.#clock.now())
-    if (suppressed === null) return
-    this.#options.log({
-      event: 'listener.unknown-peer',
-      level: 'warn',
-      address: link.remoteAddress,
-      suppressed,
-      text: `connection from ${link.remoteAddress} to ${link.localAddress} closed: no neighbor has this address; add one to neighbors, or correct the sourceAddress of the other end`,
-    })
   }
 
   #addConfigured(config: NeighborConfig): void {
@@ -381,7 +330,7 @@ export class PeerManager {
   }
 
   #dynamicGone(peer: Peer): void {
-    this.#keepPenalty(peer)
+    this.#penalties.keep(peer.address, peer.backoff, this.#clock.now())
     this.#forget(peer)
   }
 
@@ -393,22 +342,6 @@ export class PeerManager {
       this.#options.events.dynamicPeer(peer, false)
     }
     this.#ids.release(peer.id)
-  }
-
-  #keepPenalty(peer: Peer): void {
-    const backoff = peer.backoff
-    if (backoff.isClean) {
-      this.#penalties.delete(peer.address)
-      return
-    }
-    if (this.#penalties.size >= MAX_PENALTIES) {
-      const nowMs = this.#clock.now()
-      for (const [address, kept] of this.#penalties) if (kept.isStale(nowMs)) this.#penalties.delete(address)
-      // All fresh: the oldest goes. Insertion order is age.
-      const oldest = this.#penalties.keys().next().value
-      if (this.#penalties.size >= MAX_PENALTIES && oldest !== undefined) this.#penalties.delete(oldest)
-    }
-    this.#penalties.set(peer.address, backoff)
   }
 
   #tell(nameOrAddress: string, say: (peer: Peer) => void): number {
@@ -432,11 +365,6 @@ class SmallestFreeIds implements PeerIds {
   }
 }
 
-/** Lines of the log for neighbours that cannot have what they ask for. */
-const MAX_TOLD = 5
 const DEFAULT_PENDING = 10_000
-const UNKNOWN_LOG_EVERY_MS = 10_000
-/** Less than a megabyte, however many addresses a range has. */
-const MAX_PENALTIES = 10_000
 /** After this a socket that does not take our NOTIFICATION is reset. */
 const STOP_LIMIT_MS = 1_500
