@@ -2,33 +2,28 @@
  * Between sessions and tables: an Established peer becomes a source of the RIB and a member of its update groups; its UPDATEs go to the Adj-RIB-In; when its
  * session is down, its routes go.
  */
-import { ROLE_NAMES, type Role } from '../bgp/capabilities/offer.js'
 import type { Clock } from '../bgp/clock.js'
 import type { AttributeFault } from '../bgp/errors.js'
 import { NotificationError } from '../bgp/errors.js'
-import { CapabilityCode } from '../bgp/iana.js'
 import type { FaultPlace } from '../bgp/message/fault-place.js'
 import { MessageType, type Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
 import type { DownReason, PeerEvents, RefreshMark, SessionState } from '../bgp/session-types.js'
 import type { Config, NeighborConfig } from '../config/types.js'
 import type { Log } from '../log.js'
-import { parseAddress } from '../net/address.js'
-import { FAMILIES, Family, familyRow } from '../net/family.js'
+import { FAMILIES, type Family, familyRow } from '../net/family.js'
 import type { ExporterOptions } from '../reflector/exporter.js'
 import type { GroupMember, Reflector } from '../reflector/reflector.js'
 import type { UpdateGroup } from '../reflector/update-group.js'
 import { AdjRibIn } from '../rib/adj-rib-in.js'
-import type { AttributeRules } from '../rib/attribute-rules.js'
 import { sameIntake } from '../rib/intake.js'
-import { isLinkLocal } from '../rib/next-hop.js'
 import type { Rib } from '../rib/rib.js'
-import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
+import type { RibSource } from '../rib/source.js'
 import type { BfdPeers } from './bfd-peers.js'
 import type { Engine } from './engine.js'
-import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
 import type { PeerErrors } from './peer-errors.js'
-import { exportRulesOf, intakeOf } from './peer-rules.js'
+import { peerNotes } from './peer-notes.js'
+import { exportOptionsOf, sourceOptionsOf } from './peer-rules.js'
 import type { Policies } from './policies.js'
 import type { Restart } from './restart.js'
 import { StalePeers } from './stale-peers.js'
@@ -107,7 +102,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
 
   established(peer: Peer, negotiated: Negotiated): void {
     const { rib, reflector, log } = this.#context
-    const options = this.#sourceOptions(peer, negotiated)
+    const options = sourceOptionsOf(peer, negotiated, this.#context)
     const source = this.stale.resume(peer, negotiated, options) ?? rib.openSource(options)
     const families = negotiated.families.reduce<number>((bits, family) => bits | (1 << family), 0)
     const live: LivePeer = { peer, negotiated, source, families, members: [], warnedMaxPrefix: false, refreshing: 0 }
@@ -120,7 +115,7 @@ export class PeerRoutes implements PeerEvents<Peer> {
         : {}),
     }
     for (const family of negotiated.families)
-      live.members.push(reflector.join(source.index, peer.name, this.exportOptions(live, family), link))
+      live.members.push(reflector.join(source.index, peer.name, this.#exportOptions(live, family), link))
     this.#engine?.sessionUp()
     this.#context.restart?.established(live)
     this.#context.bfd?.established(peer)
@@ -220,9 +215,9 @@ export class PeerRoutes implements PeerEvents<Peer> {
     const live = this.entry(peer)
     if (live === undefined) return null
     const before = live.source.options
-    live.source.options = this.#sourceOptions(peer, live.negotiated)
+    live.source.options = sourceOptionsOf(peer, live.negotiated, this.#context)
     live.members = live.members.map((member) =>
-      this.#context.reflector.move(member, this.exportOptions(live, member.group.family)),
+      this.#context.reflector.move(member, this.#exportOptions(live, member.group.family)),
     )
     const { importPolicy, weight, allowOwnAs, intake, kind, attributeRules } = live.source.options
     this.#engine?.schedule()
@@ -252,76 +247,8 @@ export class PeerRoutes implements PeerEvents<Peer> {
     })
   }
 
-  exportOptions({ peer, negotiated }: LivePeer, family: Family): ExporterOptions {
-    const { config: neighbor } = peer
-    const config = this.#context.config()
-    return {
-      family,
-      kind: peerKind(neighbor, config),
-      clusterId: config.reflector?.clusterId ?? config.routerId,
-      as4: negotiated.as4,
-      maxMessageOctets: negotiated.maxMessageOctets,
-      // What the session has negotiated, not what a reload says: with identifiers or without is one for all of a session.
-      sendPaths: (negotiated.addPathSend & (1 << family)) === 0 ? 0 : Math.max(1, neighbor.addPath[family]!.sendPaths),
-      extendedNextHop: family === Family.IPV4_UNICAST && negotiated.extendedNextHop,
-      zone: this.#linkOf(peer, true)?.zone ?? 0,
-      role: roleOf(neighbor),
-      selfNextHop:
-        peer.localAddress === null
-          ? null
-          : selfNextHop(
-              peer.localAddress,
-              family,
-              negotiated.extendedNextHop,
-              negotiated.linkLocalNextHop ? 'single' : neighbor.linkLocalNextHop,
-            ),
-      sharedSubnet:
-        neighbor.ebgp && !neighbor.nextHopSelf && peer.localAddress !== null
-          ? sharedSubnet(peer.localAddress, peer.address, family, negotiated.extendedNextHop)
-          : null,
-      nextHopSelf: neighbor.nextHopSelf,
-      nextHopKeep: neighbor.nextHopKeep,
-      sendCommunities: neighbor.sendCommunities,
-      ...exportRulesOf(peer, config),
-      longLived: negotiated.peerCapabilities.some(({ code }) => code === CapabilityCode.LONG_LIVED_GRACEFUL_RESTART),
-      exportPolicy: this.#context.policies.exportOf(neighbor),
-    }
-  }
-
-  #sourceOptions(peer: Peer, negotiated: Negotiated): SourceOptions {
-    const { config: neighbor } = peer
-    const config = this.#context.config()
-    const link = this.#linkOf(peer)
-    const role = roleOf(neighbor)
-    return {
-      // Policies name neighbours as they stand in the configuration: the peers of a range by the range.
-      name: peer.rangeName ?? peer.name,
-      kind: peerKind(neighbor, config),
-      bgpId: negotiated.peerBgpId,
-      asn: negotiated.peerAsn,
-      localAsn: peer.localAsn,
-      address: parseAddress(withoutZone(peer.address)),
-      as4: negotiated.as4,
-      addPathReceive: negotiated.addPathReceive,
-      weight: neighbor.weight,
-      allowOwnAs: neighbor.allowOwnAs,
-      intake: intakeOf(peer),
-      importPolicy: this.#context.policies.importOf(neighbor),
-      attributeRules: attributeRulesOf(neighbor),
-      extendedNextHop: negotiated.extendedNextHop,
-      ...(link === null ? {} : { link }),
-      ...(role === null ? {} : { role }),
-    }
-  }
-
-  /** The link that the session runs over; null where there is a router between. `linkLocalOnly`: only for sessions between link-local addresses. */
-  #linkOf(peer: Peer, linkLocalOnly = false): { readonly zone: number; readonly linkLocalSession: boolean } | null {
-    const { localAddress, address } = peer
-    if (localAddress === null || !localAddress.includes(':')) return null
-    const linkLocalSession = isLinkLocal(parseAddress(withoutZone(localAddress)), 0)
-    if (linkLocalOnly && !linkLocalSession) return null
-    const name = linkOf(localAddress, address)
-    return name === '' ? null : { zone: this.#context.rib.nextHops.zoneOf(name), linkLocalSession }
+  #exportOptions({ peer, negotiated }: LivePeer, family: Family): ExporterOptions {
+    return exportOptionsOf(peer, negotiated, family, this.#context)
   }
 
   #endOfRib(source: RibSource, family: Family): void {
@@ -401,58 +328,6 @@ export class PeerRoutes implements PeerEvents<Peer> {
       }
     }
   }
-}
-
-function attributeRulesOf(neighbor: NeighborConfig): AttributeRules {
-  const { allowAsSets, maxAsPath, maxCommunities, maxAttributeSets: maxSets } = neighbor
-  const { discardAttributes: discard, treatAsWithdrawAttributes: withdraw, tunnelEncapsulation } = neighbor
-  return { allowAsSets, maxAsPath, maxCommunities, maxSets, discard, withdraw, tunnelEncapsulation }
-}
-
-export function peerKind(neighbor: NeighborConfig, config: Config): ExporterOptions['kind'] {
-  if (neighbor.ebgp) return SourceKind.EBGP
-  return neighbor.reflectorClient && config.reflector !== null ? SourceKind.CLIENT : SourceKind.NON_CLIENT
-}
-
-/** RFC 9234: between external peers only. */
-function roleOf({ ebgp, role }: NeighborConfig): Role | null {
-  return ebgp && role !== null ? (ROLE_NAMES.indexOf(role) as Role) : null
-}
-
-/** What an operator has to know of an Established peer that exchanges less than they may expect. */
-export function peerNotes(neighbor: NeighborConfig, live: LivePeer | undefined): string[] {
-  const notes: string[] = []
-  if (neighbor.ebgp && neighbor.importPolicy === null)
-    notes.push(
-      'nothing is accepted: an external neighbor needs an import policy (RFC 8212); set import, for example to accept-all',
-    )
-  if (neighbor.ebgp && neighbor.exportPolicy === null)
-    notes.push(
-      'nothing is sent: an external neighbor needs an export policy (RFC 8212); set export, for example to accept-all',
-    )
-  if (live === undefined) return notes
-  for (const family of neighbor.families) {
-    if (!live.negotiated.families.includes(family))
-      notes.push(`${familyRow(family).name} is configured but the peer did not offer it`)
-  }
-  for (const family of live.negotiated.families) {
-    const { sendPaths, receive } = neighbor.addPath[family]!
-    const bit = 1 << family
-    if (sendPaths > 0 && (live.negotiated.addPathSend & bit) === 0)
-      notes.push(
-        `addPath.send of ${familyRow(family).name}: the peer did not offer to receive several paths; it hears the winner`,
-      )
-    if (receive && (live.negotiated.addPathReceive & bit) === 0)
-      notes.push(`addPath.receive of ${familyRow(family).name}: the peer did not offer to send several paths`)
-  }
-  for (const { group } of live.members) {
-    if (group.exporter.options.selfNextHop === null) {
-      notes.push(
-        `no own next hop for ${familyRow(group.family).name}: the interface of the session has no address of that family; own routes are not sent`,
-      )
-    }
-  }
-  return notes
 }
 
 /** Path ids looked at in one slice. */

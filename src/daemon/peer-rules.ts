@@ -1,12 +1,104 @@
 /**
- * A neighbour's settings about routes as the tables and groups take them: AS_PATH, route server, graceful shutdown.
+ * A session as the tables and groups take it: what the neighbour's settings and what was negotiated make of the options of its source and of its update groups.
  */
+import { ROLE_NAMES, type Role } from '../bgp/capabilities/offer.js'
+import { CapabilityCode } from '../bgp/iana.js'
+import type { Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
-import type { Config } from '../config/types.js'
+import type { Config, NeighborConfig } from '../config/types.js'
+import { parseAddress } from '../net/address.js'
+import { Family } from '../net/family.js'
+import type { ExporterOptions } from '../reflector/exporter.js'
 import type { ExportRules } from '../reflector/reflect.js'
+import type { AttributeRules } from '../rib/attribute-rules.js'
 import type { IntakeRules } from '../rib/intake.js'
+import { isLinkLocal } from '../rib/next-hop.js'
+import type { Rib } from '../rib/rib.js'
+import { SourceKind, type SourceOptions } from '../rib/source.js'
+import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
+import type { Policies } from './policies.js'
 
-export function intakeOf(peer: Peer): IntakeRules {
+export interface RuleContext {
+  readonly config: () => Config
+  readonly policies: Policies
+  readonly rib: Rib
+}
+
+/** What the RIB has to know of a session. */
+export function sourceOptionsOf(peer: Peer, negotiated: Negotiated, context: RuleContext): SourceOptions {
+  const { config: neighbor } = peer
+  const config = context.config()
+  const link = linkBehind(peer, context)
+  const role = roleOf(neighbor)
+  return {
+    // Policies name neighbours as they stand in the configuration: the peers of a range by the range.
+    name: peer.rangeName ?? peer.name,
+    kind: peerKind(neighbor, config),
+    bgpId: negotiated.peerBgpId,
+    asn: negotiated.peerAsn,
+    localAsn: peer.localAsn,
+    address: parseAddress(withoutZone(peer.address)),
+    as4: negotiated.as4,
+    addPathReceive: negotiated.addPathReceive,
+    weight: neighbor.weight,
+    allowOwnAs: neighbor.allowOwnAs,
+    intake: intakeOf(peer),
+    importPolicy: context.policies.importOf(neighbor),
+    attributeRules: attributeRulesOf(neighbor),
+    extendedNextHop: negotiated.extendedNextHop,
+    ...(link === null ? {} : { link }),
+    ...(role === null ? {} : { role }),
+  }
+}
+
+/** What a session's update group of this family goes by. */
+export function exportOptionsOf(
+  peer: Peer,
+  negotiated: Negotiated,
+  family: Family,
+  context: RuleContext,
+): ExporterOptions {
+  const { config: neighbor } = peer
+  const config = context.config()
+  return {
+    family,
+    kind: peerKind(neighbor, config),
+    clusterId: config.reflector?.clusterId ?? config.routerId,
+    as4: negotiated.as4,
+    maxMessageOctets: negotiated.maxMessageOctets,
+    // What the session has negotiated, not what a reload says: with identifiers or without is one for all of a session.
+    sendPaths: (negotiated.addPathSend & (1 << family)) === 0 ? 0 : Math.max(1, neighbor.addPath[family]!.sendPaths),
+    extendedNextHop: family === Family.IPV4_UNICAST && negotiated.extendedNextHop,
+    zone: linkBehind(peer, context, true)?.zone ?? 0,
+    role: roleOf(neighbor),
+    selfNextHop:
+      peer.localAddress === null
+        ? null
+        : selfNextHop(
+            peer.localAddress,
+            family,
+            negotiated.extendedNextHop,
+            negotiated.linkLocalNextHop ? 'single' : neighbor.linkLocalNextHop,
+          ),
+    sharedSubnet:
+      neighbor.ebgp && !neighbor.nextHopSelf && peer.localAddress !== null
+        ? sharedSubnet(peer.localAddress, peer.address, family, negotiated.extendedNextHop)
+        : null,
+    nextHopSelf: neighbor.nextHopSelf,
+    nextHopKeep: neighbor.nextHopKeep,
+    sendCommunities: neighbor.sendCommunities,
+    ...exportRulesOf(peer, config),
+    longLived: negotiated.peerCapabilities.some(({ code }) => code === CapabilityCode.LONG_LIVED_GRACEFUL_RESTART),
+    exportPolicy: context.policies.exportOf(neighbor),
+  }
+}
+
+export function peerKind(neighbor: NeighborConfig, config: Config): ExporterOptions['kind'] {
+  if (neighbor.ebgp) return SourceKind.EBGP
+  return neighbor.reflectorClient && config.reflector !== null ? SourceKind.CLIENT : SourceKind.NON_CLIENT
+}
+
+function intakeOf(peer: Peer): IntakeRules {
   const { config } = peer
   const prepends = config.localAsnMode === 'prepend' && peer.localAsn === config.localAsn
   return {
@@ -18,7 +110,7 @@ export function intakeOf(peer: Peer): IntakeRules {
 }
 
 /** The part of the export rules that needs more than a look at the configuration. */
-export function exportRulesOf(
+function exportRulesOf(
   peer: Peer,
   { asn }: Config,
 ): Pick<ExportRules, 'localAsn' | 'asPath' | 'routeServerClient' | 'tunnelEncapsulation' | 'gracefulShutdown'> {
@@ -37,6 +129,31 @@ export function exportRulesOf(
     tunnelEncapsulation: config.tunnelEncapsulation,
     gracefulShutdown: leaves(peer),
   }
+}
+
+/** The link that the session runs over; null where there is a router between. `linkLocalOnly`: only for sessions between link-local addresses. */
+function linkBehind(
+  peer: Peer,
+  context: RuleContext,
+  linkLocalOnly = false,
+): { readonly zone: number; readonly linkLocalSession: boolean } | null {
+  const { localAddress, address } = peer
+  if (localAddress === null || !localAddress.includes(':')) return null
+  const linkLocalSession = isLinkLocal(parseAddress(withoutZone(localAddress)), 0)
+  if (linkLocalOnly && !linkLocalSession) return null
+  const name = linkOf(localAddress, address)
+  return name === '' ? null : { zone: context.rib.nextHops.zoneOf(name), linkLocalSession }
+}
+
+function attributeRulesOf(neighbor: NeighborConfig): AttributeRules {
+  const { allowAsSets, maxAsPath, maxCommunities, maxAttributeSets: maxSets } = neighbor
+  const { discardAttributes: discard, treatAsWithdrawAttributes: withdraw, tunnelEncapsulation } = neighbor
+  return { allowAsSets, maxAsPath, maxCommunities, maxSets, discard, withdraw, tunnelEncapsulation }
+}
+
+/** RFC 9234: between external peers only. */
+function roleOf({ ebgp, role }: NeighborConfig): Role | null {
+  return ebgp && role !== null ? (ROLE_NAMES.indexOf(role) as Role) : null
 }
 
 /** RFC 8326 §4.2: in both directions, so that traffic moves away on both ends. */
