@@ -8,7 +8,8 @@ import type { Secret } from './secret.js'
 import type { Environment } from './source.js'
 import type { MergedKeys } from './templates.js'
 import type { NeighborConfig, PrefixText } from './types.js'
-import { passwordText, ValueError } from './values.js'
+import { ValueError } from './values.js'
+import { passwordText } from './values-secret.js'
 
 export const PASSWORD_KEYS = ['password', 'passwordFile', 'passwordEnv'] as const
 

@@ -5,6 +5,7 @@ import type { z } from 'zod'
 import { choose, fault, isMapping, list, mapping, oneOrMore, optional, value } from './shapes.js'
 import type { PolicyMatch, PolicySet, PolicyStatement, PrefixMatch } from './types.js'
 import * as v from './values.js'
+import * as net from './values-net.js'
 
 type Range = { readonly min?: number | undefined; readonly max?: number | undefined }
 
@@ -25,11 +26,11 @@ function numberRange(max: number, what: string) {
 const prefixMatch = choose<PrefixMatch>((input) => {
   if (!isMapping(input)) {
     return value((text) => {
-      const prefix = v.prefix(text)
+      const prefix = net.prefix(text)
       return { prefix, minLength: prefix.length, maxLength: prefix.length }
     })
   }
-  const inside = mapping({ in: value(v.prefix), length: numberRange(128, 'a prefix length').optional() })
+  const inside = mapping({ in: value(net.prefix), length: numberRange(128, 'a prefix length').optional() })
   return inside.transform(({ in: prefix, length }, context): PrefixMatch => {
     const bits = prefix.address.length * 8
     const minLength = length?.min ?? prefix.length
@@ -58,7 +59,7 @@ const matchShape = {
   peer: oneOrMore(value(v.name), 'neighbour names').optional(),
   peerType: optional(v.oneOf('ebgp', 'ibgp', 'local')),
   family: oneOrMore(value(v.family), 'ipv4-unicast, ipv6-unicast').optional(),
-  nextHop: oneOrMore(value(v.prefixOrAddress), 'addresses and prefixes').optional(),
+  nextHop: oneOrMore(value(net.prefixOrAddress), 'addresses and prefixes').optional(),
   origin: oneOrMore(value(v.origin), v.ORIGINS.join(', ')).optional(),
 }
 
@@ -79,7 +80,7 @@ const setShape = {
 
 function selfOrAddress(input: unknown): string {
   try {
-    return v.address(input)
+    return net.address(input)
   } catch {
     throw new v.ValueError('self or an IP address')
   }

@@ -8,6 +8,9 @@ import { MATCH_KEYS, SET_KEYS } from './schema-policy.js'
 import { choose, isMapping, list, type Mapping, mapping, named, oneOrMore, optional, value } from './shapes.js'
 import { ADD_PATH_ALL, type Encapsulation } from './types.js'
 import * as v from './values.js'
+import * as kernel from './values-kernel.js'
+import * as net from './values-net.js'
+import * as secret from './values-secret.js'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
@@ -123,8 +126,8 @@ export const neighborShape = {
     return found
   }),
   use: oneOrMore(value(v.name), 'template names').optional(),
-  address: optional(v.neighborAddress),
-  range: optional(v.prefix),
+  address: optional(net.neighborAddress),
+  range: optional(net.prefix),
   port: optional(v.port),
   asn: optional(v.asn),
   localAsn: optional(v.asn),
@@ -133,13 +136,13 @@ export const neighborShape = {
   holdTime: optional(v.holdTimeSeconds),
   keepalive: optional(v.keepaliveSeconds),
   connectRetry: optional(v.durationMs(100, 3_600_000)),
-  sourceAddress: optional(v.address),
-  password: optional(v.password),
-  passwordFile: optional(v.secretFile),
-  passwordEnv: optional(v.variableName),
+  sourceAddress: optional(net.address),
+  password: optional(secret.password),
+  passwordFile: optional(secret.secretFile),
+  passwordEnv: optional(secret.variableName),
   ttlSecurity: optional(orFalse(v.integer(1, 254, 'a number of hops'))),
   multihop: optional(orFalse(v.integer(1, 255, 'a number of hops'))),
-  bindDevice: optional(v.interfaceName),
+  bindDevice: optional(net.interfaceName),
   passive: optional(v.flag),
   maxPrefix: maxPrefix.optional(),
   nextHopSelf: optional(v.flag),
@@ -189,9 +192,9 @@ export const neighborSchema = mapping(neighborShape)
 export type NeighborKeys = Mapping<typeof neighborShape>
 
 const originateShape = {
-  prefix: value(v.prefix),
+  prefix: value(net.prefix),
   blackhole: optional(v.flag),
-  nextHop: optional(v.nextHop),
+  nextHop: optional(net.nextHop),
   med: optional(v.u32),
   localPref: optional(v.u32),
   communities: oneOrMore(value(v.community), 'communities').optional(),
@@ -213,9 +216,9 @@ function shortAggregate(input: unknown): AggregateKeys | false {
 }
 const fromKernelShape = {
   fromKernel: mapping({
-    protocols: oneOrMore(value(v.routeProtocol), 'protocols').optional(),
-    within: oneOrMore(value(v.prefix), 'prefixes').optional(),
-    interfaces: oneOrMore(value(v.interfacePattern), 'interface patterns').optional(),
+    protocols: oneOrMore(value(kernel.routeProtocol), 'protocols').optional(),
+    within: oneOrMore(value(net.prefix), 'prefixes').optional(),
+    interfaces: oneOrMore(value(net.interfacePattern), 'interface patterns').optional(),
     blackhole: optional(v.flag),
   }),
   aggregate: choose<AggregateKeys | false>((input) =>
@@ -225,42 +228,42 @@ const fromKernelShape = {
 export type StaticKeys = Mapping<typeof originateShape>
 export type FromKernelKeys = Mapping<typeof fromKernelShape>
 const originateEntry = choose<StaticKeys | FromKernelKeys>((input) => {
-  if (typeof input === 'string') return value((prefix): StaticKeys => ({ prefix: v.prefix(prefix) }) as StaticKeys)
+  if (typeof input === 'string') return value((prefix): StaticKeys => ({ prefix: net.prefix(prefix) }) as StaticKeys)
   return isMapping(input) && Object.hasOwn(input, 'fromKernel') ? mapping(fromKernelShape) : mapping(originateShape)
 })
 
 const DRIVERS = ['auto', 'netlink', 'iproute2', 'memory', 'off'] as const
 const encapsulationMode = v.oneOf('never', 'ipip', 'ipip-cross-subnet', 'vxlan', 'vxlan-cross-subnet', 'udp')
 const encapsulationList = list(
-  mapping({ within: value(v.prefix), mode: value(encapsulationMode) }),
+  mapping({ within: value(net.prefix), mode: value(encapsulationMode) }),
   'ranges: [{ within: 10.244.0.0/16, mode: ipip-cross-subnet }]',
 )
 const vxlanShape = {
   layout: optional(v.oneOf('flannel', 'calico')),
   vni: optional(v.integer(1, 16_777_215, 'a VXLAN network identifier')),
   port: optional(v.port),
-  device: optional(v.interfaceName),
-  address: optional(v.interfaceAddress),
-  mac: optional(v.macAddress),
+  device: optional(net.interfaceName),
+  address: optional(net.interfaceAddress),
+  mac: optional(net.macAddress),
 }
 export type VxlanKeys = Mapping<typeof vxlanShape>
-const udpShape = { device: optional(v.interfaceName), port: optional(v.port) }
+const udpShape = { device: optional(net.interfaceName), port: optional(v.port) }
 
 const fibShape = {
   driver: optional(v.oneOf(...DRIVERS)),
-  table: optional(v.routeTable),
-  protocol: optional(v.ownProtocol),
-  accept: oneOrMore(value(v.prefix), 'prefixes').optional(),
-  metric: optional(v.routeMetric),
-  sourceAddress: oneOrMore(value(v.address), 'addresses, one of each family').optional(),
+  table: optional(kernel.routeTable),
+  protocol: optional(kernel.ownProtocol),
+  accept: oneOrMore(value(net.prefix), 'prefixes').optional(),
+  metric: optional(kernel.routeMetric),
+  sourceAddress: oneOrMore(value(net.address), 'addresses, one of each family').optional(),
   maxPaths: optional(v.integer(1, 64)),
   programClusterRoutes: optional(v.oneOf('Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly', 'Enabled')),
-  takeOver: oneOrMore(value(v.takenProtocol), 'protocol names or numbers').optional(),
+  takeOver: oneOrMore(value(kernel.takenProtocol), 'protocol names or numbers').optional(),
   encapsulation: choose<Encapsulation>((input) =>
     Array.isArray(input) ? encapsulationList : value(encapsulationMode),
   ).optional(),
-  tunnelDevice: optional(v.interfaceName),
-  tunnelAddress: optional(v.interfaceAddress),
+  tunnelDevice: optional(net.interfaceName),
+  tunnelAddress: optional(net.interfaceAddress),
   vxlan: mapping(vxlanShape).optional(),
   udp: mapping(udpShape).optional(),
   onExit: optional(v.oneOf('keep', 'flush')),
@@ -268,7 +271,7 @@ const fibShape = {
 }
 export type FibKeys = Mapping<typeof fibShape>
 
-const http = optional((input) => (input === false || input === 'off' ? null : v.hostPort(input)))
+const http = optional((input) => (input === false || input === 'off' ? null : net.hostPort(input)))
 
 /** The sections of the file but for those that hold named things, which are looked at one by one (parse.ts). */
 export const sections = {
@@ -277,7 +280,7 @@ export const sections = {
   nodeName: optional(v.nonEmptyText(253)),
   log: mapping({ level: optional(v.oneOf(...LOG_LEVELS)) }).optional(),
   listen: list(
-    mapping({ address: value(v.address), port: optional(v.port) }),
+    mapping({ address: value(net.address), port: optional(v.port) }),
     'addresses: [{ address: 0.0.0.0, port: 179 }]',
   ).optional(),
   api: mapping({ socket: optional(v.socketPath), http }).optional(),
