@@ -6,9 +6,10 @@ import type { AttributeStore } from '../rib/attribute-store.js'
 import type { CompiledPolicy } from '../rib/policy-types.js'
 import type { Rib } from '../rib/rib.js'
 import { SourceKind } from '../rib/source.js'
+import type { GroupLimits } from './delivery.js'
 import type { ExporterOptions } from './exporter.js'
 import type { Member, MemberLink } from './member.js'
-import { type GroupLimits, UpdateGroup } from './update-group.js'
+import { UpdateGroup } from './update-group.js'
 
 export class Reflector {
   readonly #rib: Rib

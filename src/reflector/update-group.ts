@@ -11,24 +11,23 @@
  *
  * Cost: 8 octets a row and group, the log up to GroupLimits.logOctets, and a bit per row for each member behind.
  */
-import { encodeRouteRefresh, RefreshSubtype } from '../bgp/message/route-refresh.js'
-import { type Family, familyRow } from '../net/family.js'
+import type { Family } from '../net/family.js'
 import type { AttributeStore } from '../rib/attribute-store.js'
 import type { FamilyTables } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
 import { AddPathRows } from './add-path-rows.js'
 import { AdjRibOut } from './adj-rib-out.js'
 import { CatchUp } from './catch-up.js'
+import { Delivery, type GroupLimits } from './delivery.js'
 import { Exporter, type ExporterOptions } from './exporter.js'
-import { Member, type MemberLink } from './member.js'
+import type { Member, MemberLink } from './member.js'
 import { OutSetTable } from './out-set.js'
-import { Outgoing } from './outgoing.js'
 import { PrefixBits, SLICE_PREFIXES } from './prefix-bits.js'
 import { PrefixLimbo } from './prefix-limbo.js'
 import { RouteServerPaths } from './route-server.js'
 import { PathRowIds, type RowIds } from './row-ids.js'
-import { UpdateLog } from './update-log.js'
-import { endOfRibMessage, type PackedSlab, UpdatePacker } from './update-packer.js'
+import type { UpdateLog } from './update-log.js'
+import { type PackedSlab, UpdatePacker } from './update-packer.js'
 
 export interface GroupContext {
   readonly tables: FamilyTables
@@ -50,22 +49,12 @@ export interface SentRow {
   readonly source: number
 }
 
-export interface GroupLimits {
-  /** The log may hold so much before the slowest members fall behind. */
-  readonly logOctets: number
-  /** A socket is given at most so much beyond what it has taken, so that a KEEPALIVE never waits long. */
-  readonly windowOctets: number
-}
-
 export class UpdateGroup {
   readonly id: number
   readonly key: string
   readonly exporter: Exporter
   readonly outSets: OutSetTable
-  readonly members = new Map<number, Member>()
-  readonly log = new UpdateLog()
   readonly #context: GroupContext
-  readonly #limits: GroupLimits
   readonly #packer: UpdatePacker
   /** For what is not in the log: targeted withdrawals, and members behind. */
   readonly #sidePacker: UpdatePacker
@@ -74,10 +63,9 @@ export class UpdateGroup {
   /** With ADD-PATH, else null. */
   readonly #addPath: AddPathRows | null
   readonly #table: AdjRibOut
-  readonly #catchUpWith: CatchUp
+  readonly #delivery: Delivery
   /** Second paths; only for clients of a route server. */
   readonly #routeServer: RouteServerPaths | null
-  #behind = 0
   readonly #limbo: PrefixLimbo
   /** Withdrawn in this batch: kept when the log has its entries. */
   readonly #limboOfBatch: number[] = []
@@ -100,7 +88,6 @@ export class UpdateGroup {
     this.id = id
     this.key = key
     this.#context = context
-    this.#limits = limits
     this.outSets = new OutSetTable(seed)
     this.exporter = new Exporter(options, context.store, this.outSets)
     this.exporter.onTooLong = () => context.tooLong(this)
@@ -116,7 +103,13 @@ export class UpdateGroup {
     // With ADD-PATH all paths go out beside each other: none hides another one.
     const transparent = options.routeServerClient && paths === null
     this.#routeServer = transparent ? new RouteServerPaths(context, this.exporter, this.outSets) : null
-    this.#catchUpWith = new CatchUp(this.#table, this.#sidePacker, this.#routeServer)
+    this.#delivery = new Delivery(limits, new CatchUp(this.#table, this.#sidePacker, this.#routeServer), {
+      family: options.family,
+      isLoading: () => this.isLoading,
+      markTable: (member) => this.#markTable(member),
+      passed: () => this.#releaseLimbo(),
+      wake: (member) => context.wake(this, member),
+    })
   }
 
   get family(): Family {
@@ -133,8 +126,15 @@ export class UpdateGroup {
     const packers = this.#packer.arrayOctets + this.#sidePacker.arrayOctets
     return this.#table.arrayOctets + addPath + second + this.outSets.arrayOctets + this.log.octets + packers
   }
+  /** By the source of the same session. */
+  get members(): ReadonlyMap<number, Member> {
+    return this.#delivery.members
+  }
+  get log(): UpdateLog {
+    return this.#delivery.log
+  }
   get behindCount(): number {
-    return this.#behind
+    return this.#delivery.behind
   }
   get isLoading(): boolean {
     return this.#loadFrom !== -1
@@ -182,43 +182,21 @@ export class UpdateGroup {
   }
 
   join(source: number, name: string, link: MemberLink): Member {
-    const member = new Member(source, name, link)
-    this.members.set(source, member)
-    this.#behind++
-    this.#markTable(member)
-    this.#context.wake(this, member)
-    return member
+    return this.#delivery.join(source, name, link)
   }
 
   leave(member: Member): void {
-    if (member.gone) return
-    member.gone = true
-    this.members.delete(member.source)
-    this.#passReading(member)
-    if (member.state === 'behind') this.#behind--
-    else this.log.pass(member.position, this.log.head)
-    this.#releaseLimbo()
-    if (this.#behind === 0) this.#catchUpWith.clear()
+    this.#delivery.leave(member)
   }
 
-  /**
-   * ROUTE-REFRESH (RFC 2918): the member hears the whole table again, between BoRR and EoRR where its peer knows them (RFC 7313). Asked again meanwhile, it
-   * begins again with another BoRR. What was asked is noted only: a peer can ask thousands of times in a message, and the table is marked once (pump).
-   */
+  /** ROUTE-REFRESH (RFC 2918): the member hears the whole table again. */
   refresh(member: Member): void {
-    if (member.link.refreshMarked !== undefined && member.owesEndOfRib) {
-      member.refreshAfterEndOfRib = true
-      return
-    }
-    member.refreshDue = true
-    this.#context.wake(this, member)
+    this.#delivery.refresh(member)
   }
 
-  #beginRefresh(member: Member): void {
-    member.refreshDue = false
-    if (member.link.refreshMarked !== undefined) member.owesRefreshBegin = true
-    if (member.state === 'following') this.#fallBehind(member)
-    this.#markTable(member)
+  /** Gives a member what its socket can take. Called when woken. */
+  pump(member: Member): void {
+    this.#delivery.pump(member)
   }
 
   /**
@@ -289,13 +267,12 @@ export class UpdateGroup {
     this.#changes++
     this.#table.reserve()
     const targeted = new Map<number, number[]>()
-    const follows = this.members.size > this.#behind
+    const follows = this.#delivery.followers > 0
     if (this.#addPath !== null) this.#changePaths(this.#addPath, ids, count, follows)
     else this.#changeWinners(ids, count, follows, targeted)
     if (follows) this.#append(targeted)
     else this.#releaseLimbo()
-    if (this.#behind > 0)
-      for (const member of this.members.values()) if (member.state === 'behind') this.#context.wake(this, member)
+    this.#delivery.wake('behind')
   }
 
   #changeWinners(ids: Int32Array, count: number, follows: boolean, targeted: Map<number, number[]>): void {
@@ -378,15 +355,6 @@ export class UpdateGroup {
     else if (!targeted.get(firstSource)?.push(prefix)) targeted.set(firstSource, [prefix])
   }
 
-  /** Gives a member what its socket can take. Called when woken. */
-  pump(member: Member): void {
-    if (member.gone) return
-    // A peer that does not read what it asked for has its table marked no further time.
-    if (member.refreshDue && member.inFlight < this.#limits.windowOctets) this.#beginRefresh(member)
-    if (member.state === 'behind') this.#catchUp(member)
-    if (member.state === 'following') this.#follow(member)
-  }
-
   /** Releases what the group holds, one slice of it; it has no members any more. True when all is released. */
   closeSlice(): boolean {
     const closed = this.#table.closeSlice(SLICE_PREFIXES * 4)
@@ -406,21 +374,16 @@ export class UpdateGroup {
     } else {
       this.#limbo.keep(row, this.log.head - 1)
     }
-    if (this.#behind > 0) this.#markChanged(row, this.#addPath === null ? -1 : this.#table.sourceOf(row))
+    if (this.#delivery.behind > 0)
+      this.#delivery.markChanged(row, this.#addPath === null ? -1 : this.#table.sourceOf(row))
   }
 
   #announce(row: number, oldId: number, out: number, source: number, follows: boolean): void {
     this.#table.announce(row, out, source)
     if (follows) this.#packer.announce(row, out, source)
-    if (this.#behind === 0) return
+    if (this.#delivery.behind === 0) return
     const hearsSecond = (this.#routeServer?.secondOf(row) ?? 0) !== 0
-    this.#markChanged(row, (oldId === 0 && !hearsSecond) || this.#addPath !== null ? source : -1)
-  }
-
-  /** Members behind have to hear of a row; `except` is a source that never heard of it and need not. */
-  #markChanged(row: number, except: number): void {
-    for (const member of this.members.values())
-      if (member.state === 'behind' && member.source !== except) member.bits.add(row)
+    this.#delivery.markChanged(row, (oldId === 0 && !hearsSecond) || this.#addPath !== null ? source : -1)
   }
 
   /** A member is to hear everything but its own routes. */
@@ -435,19 +398,20 @@ export class UpdateGroup {
   /** Packs the batch, appends it to the log and wakes the followers. */
   #append(targeted: ReadonlyMap<number, readonly number[]>): void {
     if (this.#packer.isEmpty && targeted.size === 0) return
-    const readers = this.members.size - this.#behind
+    const { log } = this
+    const readers = this.#delivery.followers
     const withdrawals = this.#encodeTargeted(targeted)
     let first = this.#routeServer === null
     // The second path of a prefix may change alone: what is targeted has an entry of its own.
-    if (!first && targeted.size > 0) this.log.append(slabOf(targeted), withdrawals, readers)
+    if (!first && targeted.size > 0) log.append(slabOf(targeted), withdrawals, readers)
     for (const slab of this.#packer.take()) {
-      this.log.append(slab, first ? withdrawals : NONE_TARGETED, readers)
+      log.append(slab, first ? withdrawals : NONE_TARGETED, readers)
       first = false
     }
-    for (const row of this.#limboOfBatch) this.#limbo.keep(row, this.log.head - 1)
+    for (const row of this.#limboOfBatch) this.#limbo.keep(row, log.head - 1)
     this.#limboOfBatch.length = 0
-    while (this.log.octets > this.#limits.logOctets && this.#dropSlowest()) {}
-    for (const member of this.members.values()) if (member.state === 'following') this.#context.wake(this, member)
+    this.#delivery.boundLog()
+    this.#delivery.wake('following')
   }
 
   #encodeTargeted(targeted: ReadonlyMap<number, readonly number[]>): ReadonlyMap<number, Uint8Array> {
@@ -465,136 +429,8 @@ export class UpdateGroup {
     return encoded
   }
 
-  /** The members that hold the oldest entry, unread or not taken by their sockets, leave the log. False when nobody is left to drop. */
-  #dropSlowest(): boolean {
-    let slowest = this.log.head
-    for (const member of this.members.values())
-      if (member.state === 'following' && oldestHeld(member) < slowest) slowest = oldestHeld(member)
-    if (slowest === this.log.head) return false
-    for (const member of this.members.values())
-      if (member.state === 'following' && oldestHeld(member) === slowest) this.#fallBehind(member)
-    return true
-  }
-
-  /**
-   * From following to behind: what it has not read becomes bits. What its socket still holds is passed: the socket keeps those octets by itself (a window of
-   * them at most), and an entry kept for it would keep all later ones too.
-   */
-  #fallBehind(member: Member): void {
-    this.#passReading(member)
-    for (let sequence = member.position; sequence < this.log.head; sequence++) {
-      const entry = this.log.entry(sequence)
-      for (const row of entry.prefixes) member.bits.add(row)
-    }
-    const from = member.position
-    const to = this.log.head
-    member.state = 'behind'
-    this.#behind++
-    this.log.pass(from, to)
-  }
-
-  #passReading(member: Member): void {
-    for (const { from, to } of member.reading.splice(0)) this.log.pass(from, to)
-  }
-
-  #follow(member: Member): void {
-    const { windowOctets } = this.#limits
-    while (member.position < this.log.head && member.inFlight < windowOctets) {
-      const out = new Outgoing()
-      const from = member.position
-      while (member.position < this.log.head && out.octets + member.inFlight < windowOctets) {
-        const entry = this.log.entry(member.position++)
-        out.addSlab(entry, member.source)
-        const own = entry.targeted.get(member.source)
-        if (own !== undefined) out.add(own, 1)
-      }
-      this.#send(member, out, from, member.position)
-    }
-  }
-
-  #catchUp(member: Member): void {
-    if (member.waitsForTable && this.isLoading) return
-    const { windowOctets } = this.#limits
-    const out = new Outgoing()
-    if (member.owesRefreshBegin) {
-      member.owesRefreshBegin = false
-      member.owesRefreshEnd = true
-      this.#markRefresh(member, out, RefreshSubtype.BORR)
-    }
-    let slice = 0
-    for (let slices = 0; member.inFlight + out.octets < windowOctets; slices++) {
-      slice = member.bits.nextSlice(slice)
-      if (slice === -1) break
-      if (slices === SLICES_AT_ONCE) {
-        this.#context.wake(this, member)
-        break
-      }
-      this.#catchUpWith.addSlice(out, member, slice)
-    }
-    if (member.bits.size === 0 && !this.isLoading) {
-      member.state = 'following'
-      member.position = this.log.head
-      this.#behind--
-      if (this.#behind === 0) {
-        this.#catchUpWith.clear()
-        this.#releaseLimbo()
-      }
-      if (member.owesEndOfRib) {
-        member.owesEndOfRib = false
-        member.endOfRibSent = true
-        out.add(endOfRibMessage(this.family), 1)
-      }
-      if (member.owesRefreshEnd) {
-        member.owesRefreshEnd = false
-        this.#markRefresh(member, out, RefreshSubtype.EORR)
-      }
-    }
-    if (out.octets > 0) this.#send(member, out, 0, 0)
-    if (member.refreshAfterEndOfRib && !member.owesEndOfRib) {
-      member.refreshAfterEndOfRib = false
-      this.refresh(member)
-    }
-  }
-
-  #markRefresh(member: Member, out: Outgoing, subtype: number): void {
-    const { afi, safi } = familyRow(this.family)
-    out.add(encodeRouteRefresh(afi, safi, subtype), 0)
-    member.link.refreshMarked?.()
-  }
-
-  /** `from` to `to`: the log entries that these octets carry, to be passed when the kernel has taken them. */
-  #send(member: Member, out: Outgoing, from: number, to: number): void {
-    if (out.octets === 0) {
-      this.log.pass(from, to)
-      this.#releaseLimbo()
-      return
-    }
-    const { octets } = out
-    member.inFlight += octets
-    member.octetsSent += octets
-    const range = { from, to }
-    if (to > from) member.reading.push(range)
-    const taken = (): void => {
-      member.inFlight -= octets
-      if (member.gone) return
-      // A member that fell behind meanwhile has passed it already.
-      if (member.reading[0] === range) {
-        member.reading.shift()
-        this.log.pass(from, to)
-        this.#releaseLimbo()
-      }
-      if (this.#hasMore(member)) this.#context.wake(this, member)
-    }
-    member.link.send(out.chunks, taken, out.messages)
-  }
-
-  #hasMore(member: Member): boolean {
-    if (member.refreshDue) return true
-    return member.state === 'behind' ? member.bits.size > 0 || !this.isLoading : member.position < this.log.head
-  }
-
   #releaseLimbo(): void {
-    if (this.#behind > 0) return
+    if (this.#delivery.behind > 0) return
     this.#adoption = null
     const tail = this.log.length === 0 ? Number.POSITIVE_INFINITY : this.log.tail
     this.#limboDue = this.#limbo.releaseBefore(tail, SLICE_PREFIXES)
@@ -612,12 +448,5 @@ function slabOf(targeted: ReadonlyMap<number, readonly number[]>): PackedSlab {
   }
 }
 
-/** The oldest entry that the log keeps for a following member. */
-function oldestHeld(member: Member): number {
-  return member.reading[0]?.from ?? member.position
-}
-
-/** Encoded for one member before the next one has its turn: a few milliseconds. */
-const SLICES_AT_ONCE = 4
 const NO_ROWS: readonly number[] = []
 const NONE_TARGETED: ReadonlyMap<number, Uint8Array> = new Map()

@@ -1,7 +1,7 @@
 /** ADD-PATH, sending (RFC 7911): which paths a member hears, under which identifiers, and when it hears that they are gone. */
 import t, { type Test } from 'tap'
+import type { GroupLimits } from '../../src/reflector/delivery.js'
 import type { ExporterOptions } from '../../src/reflector/exporter.js'
-import type { GroupLimits } from '../../src/reflector/update-group.js'
 import { SourceKind } from '../../src/rib/source.js'
 import { policy } from '../rib/given.js'
 import { announceBytes, withdrawBytes } from '../support/update-bytes.js'
