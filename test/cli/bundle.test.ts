@@ -1,6 +1,11 @@
+import { copyFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import t from 'tap'
+import { codeFileOf, loadScript } from '../../src/cli/cached-daemon.js'
 import { shippedCommand } from '../support/root.js'
 import { nodebgp, run } from './cli.js'
+
+type Daemon = typeof import('../../src/daemon.js')
 
 const shipped = (...args: string[]) => run(process.execPath, [shippedCommand, ...args], {})
 
@@ -46,3 +51,20 @@ t.test('a plain `run -c FILE` refuses as the other spellings do', async (t) => {
   t.same(usage, await nodebgp(['run', '-c', '']))
   t.not(usage.code, 0)
 })
+
+t.test(
+  'the daemon of the bundle: V8 takes the code that lies beside it, and does without where there is none or another',
+  async (t) => {
+    const daemon = join(dirname(shippedCommand), 'daemon.cjs')
+    t.equal(loadScript(daemon).script.cachedDataRejected, false)
+    const without = join(t.testdir(), 'without.cjs')
+    const broken = join(dirname(without), 'broken.cjs')
+    await copyFile(daemon, without)
+    await copyFile(daemon, broken)
+    await writeFile(codeFileOf(broken), 'not code')
+    t.type(loadScript<Daemon>(without).exports.runDaemon, 'function')
+    const { exports, script } = loadScript<Daemon>(broken)
+    t.equal(script.cachedDataRejected, true)
+    t.type(exports.runDaemon, 'function')
+  },
+)
