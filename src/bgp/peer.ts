@@ -11,12 +11,13 @@
 import type { NeighborConfig } from '../config/types.js'
 import type { Family } from '../net/family.js'
 import { familyRow } from '../net/family.js'
-import { type Backoff, SHORT_SESSION_MS } from './backoff.js'
+import type { Backoff } from './backoff.js'
 import type { Clock } from './clock.js'
 import type { Direction, Speaker } from './collision.js'
+import { DualAsn } from './dual-asn.js'
 import { NotificationError, unreachable } from './errors.js'
 import { mayRestart } from './graceful.js'
-import { History } from './history.js'
+import { HoldDown } from './hold-down.js'
 import type { Dial, Link } from './link.js'
 import { MessageType, type Negotiated } from './message/message.js'
 import { encodeRouteRefresh } from './message/route-refresh.js'
@@ -24,21 +25,22 @@ import { countUpdates, refuse, shutdownData } from './outgoing.js'
 import type { OwnOpens } from './own-open.js'
 import { type ConnectionOwner, PeerConnection, type PeerOutput } from './peer-connection.js'
 import { PeerConnections } from './peer-connections.js'
-import { isOurDoing, isProtocolError, refusesAsn, refusesCapabilities } from './reason.js'
+import { PeerSockets, type PeerSocketsContext } from './peer-sockets.js'
+import { PeerState } from './peer-state.js'
+import { refusesAsn, refusesCapabilities } from './reason.js'
 import {
   type DownReason,
   type HistoryEntry,
   newPeerCounters,
   type PeerCounters,
   type PeerEvents,
-  type SessionFact,
   type SessionState,
 } from './session-types.js'
-import { demandsOf, socketSettings, unansweredText } from './socket-settings.js'
+import { socketSettings } from './socket-settings.js'
 import { jitterAround, type Random, type Wakeable } from './timers.js'
 
 /** What all peers of a speaker share. */
-export interface PeerContext {
+export interface PeerContext extends PeerSocketsContext {
   /** Our own AS, where a neighbour's localAsn is another one. */
   readonly asn: number
   /** u32. */
@@ -48,9 +50,6 @@ export interface PeerContext {
   readonly dial: Dial
   readonly ownOpens: OwnOpens
   readonly events: PeerEvents<Peer>
-  readonly log: (fact: SessionFact) => void
-  /** What the neighbour asks of its sockets cannot be had: why, in one line. Empty: it can. */
-  readonly refusal: (config: NeighborConfig) => string
   /** A dynamic peer has no connection any more and is not held down: it can be forgotten. */
   readonly dynamicGone: (peer: Peer) => void
 }
@@ -70,14 +69,12 @@ export class Peer implements Wakeable {
 
   readonly #context: PeerContext
   readonly #owner: ConnectionOwner
-  readonly #backoff: Backoff
-  readonly #history = new History()
+  readonly #holdDown: HoldDown
+  readonly #state: PeerState
+  readonly #sockets: PeerSockets
   #config: NeighborConfig
   /** The range that the configuration was copied from. */
   #range: NeighborConfig | null
-  #state: SessionState = 'Idle'
-  #stateSinceMs: number
-  #upDownSinceMs: number
   #lastReason = ''
   #adminDown: boolean
   #adminText = ''
@@ -86,18 +83,11 @@ export class Peer implements Wakeable {
   /** The peer answered our capabilities with 2/4: the next OPEN has none (RFC 5492 §3). */
   #withoutCapabilities = false
   readonly #connections = new PeerConnections()
-  /** The AS that our next OPEN tells: localAsn, or with dualAsn the one that the peer took last. */
-  #localAsn: number
-  /** With dualAsn: the peer refused one of both AS numbers, and neither was taken since. */
-  #asnRefused = false
-  /** The back-off under way was begun by maxPrefix. */
-  #overMaxPrefix = false
+  readonly #localAsn: DualAsn
   /** When the neighbour is shut down after its routes have moved (RFC 8326); NEVER: it stays. */
   #drainedAtMs = NEVER
   #drainText = ''
   #establishedAtMs = 0
-  #refusal = ''
-  #toldUnanswered = false
   #probedAtMs = Number.NEGATIVE_INFINITY
   #retryAtMs = NEVER
   #giveUpRoutes: (() => void) | null = null
@@ -115,11 +105,12 @@ export class Peer implements Wakeable {
     this.#range = range
     this.rangeName = range === null ? null : range.name
     this.dynamic = range !== null
-    this.#backoff = backoff
+    this.#holdDown = new HoldDown(backoff, context.random)
     this.#context = context
     this.#adminDown = config.shutdown
-    this.#localAsn = config.localAsn
-    this.#stateSinceMs = this.#upDownSinceMs = context.clock.now()
+    this.#localAsn = new DualAsn(context.asn, config.localAsn)
+    this.#sockets = new PeerSockets(this.address, context)
+    this.#state = new PeerState(context.clock.now())
     this.#owner = {
       clock: context.clock,
       dial: context.dial,
@@ -129,7 +120,9 @@ export class Peer implements Wakeable {
         sourceAddress: this.#config.sourceAddress,
         settings: socketSettings(this.#config),
       }),
-      dialUnanswered: () => this.#unanswered(),
+      dialUnanswered: () => {
+        this.#lastReason = this.#sockets.unanswered(this.#config)
+      },
       sessionOutput: (connection, output) => this.#sessionOutput(connection, output),
       update: (connection, buffer, start, end, nowMs) => {
         if (this.#connections.current === connection) context.events.update(this, buffer, start, end, nowMs)
@@ -151,17 +144,17 @@ export class Peer implements Wakeable {
   }
 
   get state(): SessionState {
-    return this.#state
+    return this.#state.current
   }
 
   /** Monotonic milliseconds, as `performance.now()`. */
   get stateSinceMs(): number {
-    return this.#stateSinceMs
+    return this.#state.sinceMs
   }
 
   /** When the peer last became or ceased to be Established, or was made; the same clock. */
   get upDownSinceMs(): number {
-    return this.#upDownSinceMs
+    return this.#state.upDownSinceMs
   }
 
   /** Why the last session or attempt ended; empty before that. */
@@ -171,17 +164,17 @@ export class Peer implements Wakeable {
 
   /** Newest last. */
   get history(): readonly HistoryEntry[] {
-    return this.#history.entries
+    return this.#state.history
   }
 
   /** The AS that the peer takes us for; with dualAsn the one that it took last. */
   get localAsn(): number {
-    return this.#connections.current?.session.localAsn ?? this.#localAsn
+    return this.#connections.current?.session.localAsn ?? this.#localAsn.next
   }
 
   /** Held down because it sent more prefixes than maxPrefix allows. */
   get waitsForMaxPrefix(): boolean {
-    return this.#overMaxPrefix && this.#now() < this.#backoff.untilMs
+    return this.#holdDown.isOverMaxPrefix(this.#now())
   }
 
   /** The neighbour is about to be shut down: routes are moved away from it. */
@@ -196,7 +189,7 @@ export class Peer implements Wakeable {
 
   /** Held down because its sessions came and went too often. */
   get isDamped(): boolean {
-    return this.#backoff.isDamping && this.#now() < this.#backoff.untilMs
+    return this.#holdDown.isDamped(this.#now())
   }
 
   get adminDown(): boolean {
@@ -205,11 +198,11 @@ export class Peer implements Wakeable {
 
   /** While now is before this, the peer pays for a protocol error; -Infinity: nothing to pay. */
   get backoffUntilMs(): number {
-    return this.#backoff.untilMs
+    return this.#holdDown.untilMs
   }
 
   get backoff(): Backoff {
-    return this.#backoff
+    return this.#holdDown.backoff
   }
 
   /** Of the Established session, else null. */
@@ -229,7 +222,7 @@ export class Peer implements Wakeable {
 
   /** Why the peer cannot have a session before something is changed; empty: it can. */
   get refusal(): string {
-    return this.#refusal
+    return this.#sockets.refusal
   }
 
   /** Starts to connect, or to wait for the peer. Once, by the owner. */
@@ -242,10 +235,11 @@ export class Peer implements Wakeable {
     this.#reschedule()
   }
 
-  /** A session without what was asked of its sockets is never begun. */
-  #judgeSockets(): void {
-    this.#refusal = this.#context.refusal(this.#config)
-    if (this.#refusal !== '') this.#lastReason = this.#refusal
+  /** A session without what was asked of its sockets is never begun. True: what is said of it has changed. */
+  #judgeSockets(): boolean {
+    const changed = this.#sockets.judge(this.#config)
+    if (this.refusal !== '') this.#lastReason = this.refusal
+    return changed
   }
 
   /**
@@ -344,14 +338,14 @@ export class Peer implements Wakeable {
     this.#drainedAtMs = NEVER
     this.#adminDown = false
     this.#adminText = ''
-    this.#backoff.clear()
+    this.#holdDown.clear()
     this.#soon(0, 'brought up by the operator')
     this.#goneIfDynamic()
   }
 
   /** Operator: a new session (6/4), without back-off. */
   clear(): void {
-    this.#backoff.clear()
+    this.#holdDown.clear()
     this.#withoutCapabilities = false
     this.#stopAll(new NotificationError(6, 4, 'cleared by the operator'))
     this.#giveUpRoutes?.()
@@ -361,12 +355,10 @@ export class Peer implements Wakeable {
   /** New settings that the live session can take; `range`: those that they were copied from. */
   configure(config: NeighborConfig, range: NeighborConfig | null = null): void {
     const before = this.#config
-    const wasRefused = this.#refusal
     this.#config = config
     this.#range = range
-    this.#judgeSockets()
-    if (wasRefused !== this.#refusal) this.#soon(0, this.#refusal || 'its socket options can be had now')
-    this.#changeKey(before)
+    if (this.#judgeSockets()) this.#soon(0, this.refusal || 'its socket options can be had now')
+    this.#sockets.changeKey(before, config, this.#connections)
     if (config.shutdown !== before.shutdown) {
       if (config.shutdown) this.down('')
       else this.up()
@@ -382,39 +374,14 @@ export class Peer implements Wakeable {
     }
   }
 
-  /** Another password on what is open; what the peer sends with the old one is lost, and sent again until it has the new one, too. */
-  #changeKey({ password: before }: NeighborConfig): void {
-    const { password } = this.#config
-    if (password === null || before === null || password.equals(before)) return
-    this.#connections.each(({ link }) => {
-      const failed = link?.changeKey?.(password) ?? ''
-      if (failed !== '') this.#warn(`neighbor ${this.name}: ${failed}`)
-    })
-    // An attempt under way is signed with the old one.
-    this.#connections.dialled?.dialAgain()
-  }
-
-  /** The attempt to connect had no answer; said once, until there is one. */
-  #unanswered(): void {
-    const text = unansweredText(this.address, this.#config.port, socketSettings(this.#config))
-    this.#lastReason = text
-    if (this.#toldUnanswered || demandsOf(this.#config).length === 0) return
-    this.#toldUnanswered = true
-    this.#warn(`neighbor ${this.name}: ${text}`)
-  }
-
-  #warn(text: string): void {
-    this.#context.log({ event: 'peer.sockets', level: 'warn', peer: this.name, address: this.address, text })
-  }
-
   /** New settings that need a new session (Cease 6/6). `keys`: which ones. */
   reset(config: NeighborConfig, keys: readonly string[]): void {
     // What the operator said by hand stays, unless the file says something new.
     if (config.shutdown !== this.#config.shutdown) this.#adminDown = config.shutdown
     this.#config = config
-    this.#localAsn = config.localAsn
+    this.#localAsn.configure(config.localAsn)
     this.#withoutCapabilities = false
-    this.#backoff.clear()
+    this.#holdDown.clear()
     this.#stopAll(new NotificationError(6, 6, `configuration changed: ${keys.join(', ')}`))
     this.#judgeSockets()
     this.#giveUpRoutes?.()
@@ -438,7 +405,7 @@ export class Peer implements Wakeable {
       refuse(link, 6, 2, shutdownData(this.#adminText))
       return false
     }
-    if (nowMs < this.#backoff.untilMs || this.#refusal !== '') {
+    if (nowMs < this.#holdDown.untilMs || this.refusal !== '') {
       refuse(link, 6, 5)
       return false
     }
@@ -492,18 +459,18 @@ export class Peer implements Wakeable {
     }
     const connection = this.#newConnection('out')
     this.#connections.dialled = connection
-    connection.session.start(nowMs, this.#backoff.untilMs > 0 ? 'idleHoldTimerExpires' : 'automaticStart')
+    connection.session.start(nowMs, this.#holdDown.untilMs > 0 ? 'idleHoldTimerExpires' : 'automaticStart')
     connection.drain()
   }
 
   #dials(): boolean {
-    if (this.#refusal !== '') return false
+    if (this.refusal !== '') return false
     return this.#started && !this.#removed && !this.#adminDown && !this.#config.passive && !this.dynamic
   }
 
   /** A peer that we do not dial is woken at the end of its back-off, to show that it may come again. */
   #tryAt(atMs: number): void {
-    const { untilMs } = this.#backoff
+    const { untilMs } = this.#holdDown
     if (this.#dials()) this.#retryAtMs = Math.max(atMs, untilMs)
     else this.#retryAtMs = !this.#adminDown && untilMs > this.#now() ? untilMs : NEVER
   }
@@ -515,16 +482,16 @@ export class Peer implements Wakeable {
   }
 
   #local(): Speaker {
-    return { bgpId: this.#context.routerId, asn: this.#localAsn }
+    return { bgpId: this.#context.routerId, asn: this.#localAsn.next }
   }
 
   #newConnection(direction: Direction): PeerConnection {
     const config = this.#config
     const sendCapabilities = !this.#withoutCapabilities
-    const open = this.#context.ownOpens.of(config, this.#range, this.#localAsn, sendCapabilities)
+    const open = this.#context.ownOpens.of(config, this.#range, this.#localAsn.next, sendCapabilities)
     const options = {
       direction,
-      asn: this.#localAsn,
+      asn: this.#localAsn.next,
       routerId: this.#context.routerId,
       peerAsn: config.asn,
       families: config.families,
@@ -592,9 +559,8 @@ export class Peer implements Wakeable {
   #establish(connection: PeerConnection, negotiated: Negotiated): void {
     this.#establishedAtMs = this.#now()
     this.#retryAtMs = NEVER
-    this.#toldUnanswered = false
-    this.#localAsn = connection.session.localAsn
-    this.#asnRefused = false
+    this.#sockets.answered()
+    this.#localAsn.taken(connection.session.localAsn)
     this.#connections.establish(connection, this.#establishedAtMs)
     this.#context.events.established(this, negotiated)
   }
@@ -602,19 +568,13 @@ export class Peer implements Wakeable {
   #sessionDown(connection: PeerConnection, reason: DownReason): void {
     const nowMs = this.#now()
     const wasCurrent = this.#connections.forget(connection)
-    if (wasCurrent) {
-      this.counters.droppedCount++
-      this.#backoff.sessionEnded(nowMs - this.#establishedAtMs)
-    }
-    const otherAsn = this.#takesOtherAsn(connection, reason)
-    if (!otherAsn && isProtocolError(reason)) {
-      this.#overMaxPrefix = reason.kind === 'max-prefix'
-      const restartMs = reason.kind === 'max-prefix' ? (this.#config.maxPrefix?.restartMs ?? null) : null
-      this.#backoff.failed(nowMs, this.#context.random, restartMs)
-    } else if (wasCurrent && this.#config.damping && !isOurDoing(reason)) {
-      const damped = this.#backoff.flapped(nowMs - this.#establishedAtMs, nowMs, this.#context.random)
-      if (damped) this.#tellDamped(nowMs)
-    }
+    if (wasCurrent) this.counters.droppedCount++
+    const otherAsn =
+      this.#config.dualAsn &&
+      refusesAsn(reason) &&
+      this.#localAsn.refused(connection.session.localAsn, this.#config.localAsn)
+    const lastedMs = wasCurrent ? nowMs - this.#establishedAtMs : null
+    if (this.#holdDown.ended(reason, lastedMs, otherAsn, this.#config, nowMs)) this.#tellDamped(nowMs)
     if (refusesCapabilities(reason)) this.#withoutCapabilities = true
     if (reason.kind !== 'collision') this.#lastReason = reason.text
     if (this.#connections.noneOfOurs) {
@@ -625,24 +585,8 @@ export class Peer implements Wakeable {
     this.#goneIfDynamic()
   }
 
-  /**
-   * RFC 7705 §4: a peer that takes us for the other of our two AS numbers refuses our OPEN with 2/2; what it expects cannot be known before. True: the other one
-   * is tried at once, unless both were refused in a row.
-   */
-  #takesOtherAsn(connection: PeerConnection, reason: DownReason): boolean {
-    if (!this.#config.dualAsn || !refusesAsn(reason)) return false
-    const refused = connection.session.localAsn
-    // A second connection under way may be refused for the AS that we have given up already.
-    if (refused === this.#localAsn)
-      this.#localAsn = refused === this.#context.asn ? this.#config.localAsn : this.#context.asn
-    const first = !this.#asnRefused
-    this.#asnRefused = true
-    return first
-  }
-
   #tellDamped(nowMs: number): void {
-    const seconds = Math.ceil((this.#backoff.untilMs - nowMs) / 1000)
-    const text = `neighbor ${this.name} is held down for ${seconds} s: ${this.#backoff.flaps} sessions in a row lasted less than ${SHORT_SESSION_MS / 1000} s; find out why, or set damping: false`
+    const text = this.#holdDown.dampedText(this.name, nowMs)
     this.#context.log({ event: 'peer.damped', level: 'warn', peer: this.name, address: this.address, text })
   }
 
@@ -662,13 +606,9 @@ export class Peer implements Wakeable {
   /** The peer is where its farthest connection is; without one it waits (Active: for the peer; Idle: for its time, or for `up`). */
   #refreshState(reason: string): void {
     const to = this.#computeState()
-    const from = this.#state
+    const from = this.#state.current
     if (to === from) return
-    const nowMs = this.#now()
-    this.#state = to
-    this.#stateSinceMs = nowMs
-    if (from === 'Established' || to === 'Established') this.#upDownSinceMs = nowMs
-    this.#history.add({ atMs: nowMs, from, to, reason })
+    this.#state.change(to, reason, this.#now())
     this.#context.events.stateChange(this, from, to, reason)
   }
 
@@ -676,8 +616,8 @@ export class Peer implements Wakeable {
     const farthest = this.#connections.farthest
     if (farthest !== 'Idle') return farthest
     const waits = this.#config.passive || this.dynamic
-    if (!waits || this.#adminDown || this.#removed || !this.#started || this.#refusal !== '') return 'Idle'
-    return this.#now() < this.#backoff.untilMs ? 'Idle' : 'Active'
+    if (!waits || this.#adminDown || this.#removed || !this.#started || this.refusal !== '') return 'Idle'
+    return this.#now() < this.#holdDown.untilMs ? 'Idle' : 'Active'
   }
 
   #reschedule(): void {
