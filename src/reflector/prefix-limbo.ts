@@ -4,18 +4,13 @@
  */
 import type { RowIds } from './row-ids.js'
 
-interface Kept {
-  readonly prefix: number
-  /** Log entry that named it last. */
-  sequence: number
-  /** `sequence` grew since it was queued: it goes to the end of the queue once more, so that it does not hold up the others. */
-  late: boolean
-}
-
 export class PrefixLimbo {
   readonly #rows: Pick<RowIds, 'release'>
-  readonly #known = new Map<number, Kept>()
-  #queue: Kept[] = []
+  /** By row: log entry that named it last. */
+  readonly #last = new Map<number, number>()
+  /** Rows, the longest here first, and for each the entry that had named it last when it was queued. What is in front of `#from` is done. */
+  #queue: number[] = []
+  #queued: number[] = []
   #from = 0
 
   constructor(rows: Pick<RowIds, 'release'>) {
@@ -23,50 +18,53 @@ export class PrefixLimbo {
   }
 
   get size(): number {
-    return this.#known.size
+    return this.#last.size
   }
 
   prefixes(): Iterable<number> {
-    return this.#known.keys()
+    return this.#queue.slice(this.#from)
   }
 
-  /** Takes over one use of the prefix, until the log entry `sequence` is gone. */
-  keep(prefix: number, sequence: number): void {
-    const known = this.#known.get(prefix)
+  /** Takes over one use of the row, until the log entry `sequence` is gone. */
+  keep(row: number, sequence: number): void {
+    const known = this.#last.get(row)
+    if (known === undefined || sequence > known) this.#last.set(row, sequence)
     if (known !== undefined) {
-      this.#rows.release(prefix)
-      known.late ||= sequence > known.sequence
-      known.sequence = Math.max(known.sequence, sequence)
+      this.#rows.release(row)
       return
     }
-    const kept: Kept = { prefix, sequence, late: false }
-    this.#known.set(prefix, kept)
-    this.#queue.push(kept)
+    this.#queue.push(row)
+    this.#queued.push(sequence)
   }
 
-  /** Gives back prefixes that no entry from `tail` on names, after looking at up to `limit` of them. True: there may be more. */
+  /** Gives back rows that no entry from `tail` on names, after looking at up to `limit` of them. True: there may be more. */
   releaseBefore(tail: number, limit: number): boolean {
     const end = Math.min(this.#queue.length, this.#from + limit)
     let stuck = false
-    while (this.#from < end) {
-      const kept = this.#queue[this.#from]!
-      if (kept.sequence >= tail) {
-        if (!kept.late) {
-          stuck = true
-          break
-        }
-        kept.late = false
-        this.#queue.push(kept)
-      } else {
-        this.#known.delete(kept.prefix)
-        this.#rows.release(kept.prefix)
+    for (; this.#from < end; this.#from++) {
+      const row = this.#queue[this.#from]!
+      const last = this.#last.get(row)!
+      if (last < tail) {
+        this.#last.delete(row)
+        this.#rows.release(row)
+        continue
       }
-      this.#from++
+      if (last === this.#queued[this.#from]) {
+        stuck = true
+        break
+      }
+      // Named again since: to the end of the queue once more, so that it does not hold up the others.
+      this.#queue.push(row)
+      this.#queued.push(last)
     }
-    if (this.#from === this.#queue.length) this.#queue = []
-    else if (this.#from * 2 > this.#queue.length) this.#queue = this.#queue.slice(this.#from)
-    else return !stuck
+    if (this.size === 0) {
+      this.#queue = []
+      this.#queued = []
+    } else if (this.#from * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#from)
+      this.#queued = this.#queued.slice(this.#from)
+    } else return !stuck
     this.#from = 0
-    return !stuck && this.#queue.length > 0
+    return !stuck && this.size > 0
   }
 }

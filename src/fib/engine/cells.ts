@@ -99,10 +99,13 @@ export class Cells {
 
   /** What was taken goes from the front now and then; what was passed over comes first. */
   tidyQueue(again: readonly Cell[]): void {
-    if (again.length > 0 || this.#queueAt === this.#queue.length || this.#queueAt > MAX_TAKEN) {
-      this.#queue = [...again, ...this.#queue.slice(this.#queueAt)]
-      this.#queueAt = 0
-    }
+    // They were taken, so there is room for them.
+    for (let at = again.length - 1; at >= 0; at--) this.#queue[--this.#queueAt] = again[at]!
+    if (this.#queueAt === this.#queue.length) this.#queue = []
+    else if (this.#queueAt > MAX_TAKEN && this.#queueAt * 2 > this.#queue.length)
+      this.#queue = this.#queue.slice(this.#queueAt)
+    else return
+    this.#queueAt = 0
   }
 
   /** Something that was set then is marked still. */
