@@ -46,7 +46,7 @@ export class Writer {
 
   /** Plans a batch while the one before is under way, and starts it as soon as that one is done. */
   async applySome(): Promise<void> {
-    const { tunnel, driver } = this.#state.options
+    const { tunnel } = this.#state.options
     const batch = await this.#nextBatch()
     const before = this.#inFlight
     if (batch.operations.length === 0) {
@@ -58,19 +58,30 @@ export class Writer {
       }
       await this.#tidyTunnels()
       // Many prefixes without anything to do (all are looked at when foreign routes change) must not hold the event loop.
-      if (batch.looked >= this.#maxBatch) await nextTurn()
+      if (batch.looked >= this.#maxBatch) await this.#nextSlice()
       return
     }
+    const waits = before !== null && !before.isDone
     const outcomes = await before?.outcomes
     await tunnel?.prepare()
+    if (waits) this.#beginSlice()
     this.#taking = before
-    this.#inFlight = { ...batch, outcomes: driver.apply(batch.operations) }
+    this.#inFlight = this.#start(batch)
     this.#planningOldest = Number.POSITIVE_INFINITY
-    // To encode them took a few milliseconds.
-    await nextTurn()
+    await this.#turnIfOver()
     if (before !== null) await this.#takeAll(before, outcomes!)
     if (this.#lostInARow > 0) await this.finish()
-    else await nextTurn()
+    else await this.#turnIfOver()
+  }
+
+  #start(planned: Planned): Batch {
+    const outcomes = this.#state.options.driver.apply(planned.operations)
+    const batch: Batch = { ...planned, outcomes, isDone: false }
+    const done = (): void => {
+      batch.isDone = true
+    }
+    outcomes.then(done, done)
+    return batch
   }
 
   /** Until nothing is under way. */
@@ -78,6 +89,7 @@ export class Writer {
     const batch = this.#inFlight
     if (batch === null) return
     const outcomes = await batch.outcomes
+    this.#beginSlice()
     this.#taking = batch
     this.#inFlight = null
     await this.#takeAll(batch, outcomes)
@@ -98,9 +110,13 @@ export class Writer {
     const busy: Cell[] = []
     let oldest = Number.POSITIVE_INFINITY
     let looked = 0
-    this.#beginSlice()
+    await this.#turnIfOver()
     while (looked < this.#maxBatch && operations.length < this.#batchLimit && queue.hasMarked) {
-      if (this.#isSliceOver()) await this.#nextSlice()
+      if (this.#isSliceOver()) {
+        // Whatever there is, the driver has nothing else to do.
+        if (operations.length > 0 && (this.#inFlight === null || this.#inFlight.isDone)) break
+        await this.#nextSlice()
+      }
       const cell = queue.takeMarked()
       // What becomes of it now decides what is next.
       if (cell.busy) {
@@ -129,7 +145,6 @@ export class Writer {
 
   async #takeAll({ operations, marks }: Planned, outcomes: readonly FibOutcome[]): Promise<void> {
     let lost = false
-    this.#beginSlice()
     for (let index = 0; index < operations.length; index++) {
       if (this.#isSliceOver()) await this.#nextSlice()
       const operation = operations[index]!
@@ -153,6 +168,10 @@ export class Writer {
   #beginSlice(): void {
     this.#untilLook = LOOK_CELLS
     this.#sliceEndMs = performance.now() + SLICE_MS
+  }
+
+  async #turnIfOver(): Promise<void> {
+    if (performance.now() >= this.#sliceEndMs) await this.#nextSlice()
   }
 
   #isSliceOver(): boolean {
@@ -220,12 +239,13 @@ interface Planned {
 }
 interface Batch extends Planned {
   readonly outcomes: Promise<readonly FibOutcome[]>
+  isDone: boolean
 }
 
 /** Prefixes planned and written in one go: about 20 ms of the driver's work. */
 const MAX_BATCH = 1000
 /** Work between two turns of the event loop. */
-const SLICE_MS = 3
+const SLICE_MS = 4
 /** Room for marks at first. */
 const MARKS = 1024
 const LOOK_CELLS = 64
