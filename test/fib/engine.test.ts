@@ -393,7 +393,7 @@ t.test(
     await until('some are planned', () => turns.mostWork > 0)
     await nextTurn()
     t.notOk(isSettled)
-    t.equal(memory.routes().length, 0, 'and none is written')
+    t.ok(memory.routes().length < 1000, 'not all are written')
     engine.set(prefix(0), unicast(prefix(0), '192.168.9.9'))
     engine.set(prefix(1), null)
     engine.set(prefix(999), null)
