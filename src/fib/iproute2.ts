@@ -35,6 +35,8 @@ export class Iproute2Driver implements FibDriver {
   readonly #prefixArgs: readonly string[]
   readonly #batch: IpBatch
   #monitor: IpMonitor | null = null
+  /** `ip` knows objects for next hops, whose end takes routes away without a word. */
+  #hasNexthops = false
   #onTrigger: (trigger: FibTrigger) => void = () => {}
   #compareTimer: NodeJS.Timeout | null = null
   #monitorTimer: NodeJS.Timeout | null = null
@@ -106,7 +108,9 @@ export class Iproute2Driver implements FibDriver {
         `the program 'ip' is missing (${version.spawnError}): install the package iproute2, ${instead}`,
       )
     }
-    if (!`${version.stdout}${version.stderr}`.includes('iproute2')) {
+    const words = `${version.stdout}${version.stderr}`
+    this.#hasNexthops = NEW_VERSION.test(words)
+    if (!words.includes('iproute2')) {
       throw new FibError(`the program 'ip' is not the one of iproute2: install the package iproute2, ${instead}`)
     }
     // Deleting a route that cannot be there shows whether writing is allowed: 'No such process' or 'Operation not permitted'.
@@ -144,7 +148,8 @@ export class Iproute2Driver implements FibDriver {
     this.#monitorTimer = null
     if (this.#closed) return
     let end = ''
-    this.#monitor = new IpMonitor([...this.#prefixArgs, '-o', 'monitor', 'route', 'link', 'address'], {
+    const objects = ['route', 'link', 'address', ...(this.#hasNexthops ? ['nexthop'] : [])]
+    this.#monitor = new IpMonitor([...this.#prefixArgs, '-o', 'monitor', ...objects], {
       take: (chunk) => {
         const text = end + chunk
         end = text.slice(-LINE_START)
@@ -181,4 +186,6 @@ const LOCAL_TABLE = 255
 const LINK_LINE = /^(Deleted )?\d+: /m
 /** Of a line that is cut in two, so much tells what it is. */
 const LINE_START = 24
+/** Up to 5.5 it was a date: `iproute2-ss200127`. */
+const NEW_VERSION = /iproute2-[v\d]/
 const MONITOR_RESTART_MS = 1000

@@ -170,6 +170,10 @@ export class NetlinkTriggers {
         // With the last address of a device its routes go without a word.
         onTrigger('event')
         return
+      case MessageType.DELNEXTHOP:
+        // So do the routes through the object (`ip nexthop`), or its path out of those through its group.
+        onTrigger('event')
+        return
       case MessageType.NEWNEIGH:
       case MessageType.DELNEIGH:
         if (decodeNeighbourDevice(reader, header) === this.#neighbours.index) this.#neighbours.changed()
@@ -211,4 +215,5 @@ function hasUnknownDevice(route: KernelRoute, message: RouteMessage): boolean {
 
 const REOPEN_MS = 50
 const LOOK_MS = 1000
-const EVENT_GROUPS = Group.LINK | Group.IPV4_IFADDR | Group.IPV4_ROUTE | Group.IPV6_IFADDR | Group.IPV6_ROUTE
+const EVENT_GROUPS =
+  Group.LINK | Group.IPV4_IFADDR | Group.IPV4_ROUTE | Group.IPV6_IFADDR | Group.IPV6_ROUTE | Group.NEXTHOP

@@ -17,6 +17,7 @@ export const MessageType = Object.freeze({
   GETROUTE: 26,
   NEWNEIGH: 28,
   DELNEIGH: 29,
+  DELNEXTHOP: 105,
 } as const)
 
 /** nlmsg_flags. Some bits have another meaning in requests for tables, requests for changes, and replies. */
@@ -100,4 +101,5 @@ export const Group = Object.freeze({
   IPV4_ROUTE: 0x40,
   IPV6_IFADDR: 0x100,
   IPV6_ROUTE: 0x400,
+  NEXTHOP: 0x8000_0000,
 } as const)

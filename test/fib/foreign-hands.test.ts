@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { type Netns, needsNetns } from '../support/netns.js'
-import { childrenOf } from '../support/processes.js'
+import { childrenOf, commandOf } from '../support/processes.js'
 import { type Bench, blackhole, kernelBench, setAll, type TestFib, unicast, until } from './support.js'
 
 const A = '10.244.1.0/26'
@@ -233,6 +233,34 @@ for (const driver of DRIVERS) {
       await until('known', () => fib.entry(A)?.state === 'installed')
     },
   )
+
+  t.test(`${driver}: objects for next hops that other routes lead through`, needsNetns(), async (t) => {
+    const bench = kernelBench(t, driver)
+    const { fib, driver: iproute2 } = await bench.open({ compareMs: 3_600_000 })
+    // A look after our own change may come in between and find it, so that the routes alone would not tell.
+    if (iproute2 !== null) {
+      const ofMonitor = (): string => childrenOf(iproute2.childPids.monitor!).map(commandOf).join()
+      await until('the monitor is asked for them', () => /monitor.* nexthop/.test(ofMonitor()))
+    }
+    const change = (...commands: readonly string[]): void => {
+      for (const command of commands) bench.netns!.ip(command)
+    }
+    change('nexthop add id 5 via 192.168.0.9 dev v0', 'nexthop add id 6 via 192.168.0.8 dev v0')
+    change('nexthop add id 10 group 5/6', 'route add 172.31.0.0/16 nhid 10 proto 188')
+    change('-6 nexthop add id 20 via fd00::9 dev v0', '-6 route add 2001:db8::/32 nhid 20 proto 188')
+    await setAll(fib, unicast(A, '172.31.5.5'), unicast(SIX, '2001:db8::1'))
+    const leads = (...routes: readonly string[]) =>
+      until(`${routes}`, () => bench.ours().join() === [...routes].sort().join())
+    await leads(`${A} via 192.168.0.9 via 192.168.0.8`, `${SIX} via fd00::9`)
+    change('nexthop replace id 5 via 192.168.0.7 dev v0')
+    await leads(`${A} via 192.168.0.7 via 192.168.0.8`, `${SIX} via fd00::9`)
+    // The kernel says nothing of the routes.
+    change('nexthop del id 6')
+    await leads(`${A} via 192.168.0.7`, `${SIX} via fd00::9`)
+    change('nexthop del id 5', '-6 nexthop del id 20')
+    await leads()
+    t.match(fib.entry(A), { state: 'unresolved', reason: /no route to next hop 172\.31\.5\.5/ })
+  })
 
   t.test(`${driver}: a table of its own is flushed`, needsNetns(), async (t) => {
     const bench = kernelBench(t, driver)
