@@ -7,18 +7,20 @@
  * the cache while a sorted table of routes comes in, and has its final size before the next one is begun; prefixes of /16 to /32 fill a bucket with 131,071 entries at
  * most. One large table with incremental doubling cost one or two cache misses a prefix (bench/README.md, 'What was tried').
  *
- * A table that is full goes into one of twice the size; the old place is kept for another bucket. No growth moves more than one bucket, except that the
- * memory of all is copied when it doubles.
+ * A table that is full goes into one of twice the size; the old place is kept for another bucket. No growth moves more than one bucket: the memory is had in chunks,
+ * which stay where they are.
  * Ids: 1..2^24-1. Cost: 8 octets a slot at a load of 37 to 75 %, and 512 KiB.
  */
-import { grown } from './columns.js'
+import { column, grown } from './columns.js'
 
 export class KeyIndex {
   /** By bucket: place of its table in units of four slots, and the binary logarithm of its length in slots below; 0 for none. */
   readonly #tables = new Int32Array(BUCKETS)
   /** By bucket: slots that are not empty. */
   readonly #counts = new Int32Array(BUCKETS)
-  #slots = new Int32Array(INITIAL_UNITS * UNIT_WORDS)
+  /** By the upper bits of a unit. A table that is longer than a chunk has one of its own, and the places behind it are empty. */
+  readonly #chunks: Int32Array[] = [new Int32Array(INITIAL_UNITS * UNIT_WORDS)]
+  #chunkOctets = INITIAL_UNITS * UNIT_WORDS * Int32Array.BYTES_PER_ELEMENT
   /** Unit 0 is nobody's. */
   #endUnit = 1
   /** By logarithm: places of tables that were outgrown. */
@@ -48,13 +50,14 @@ export class KeyIndex {
 
   /** Octets of its arrays. */
   get arrayOctets(): number {
-    return this.#slots.byteLength + this.#tables.byteLength + this.#counts.byteLength
+    return this.#chunkOctets + this.#tables.byteLength + this.#counts.byteLength
   }
 
   /** Id of the entry, 0 when there is none. */
   find(hash: number, tag: number, length: number): number {
-    const at = this.#probe(hash, tag, length)
-    return at === -1 ? 0 : this.#slots[at + 1]! >>> LENGTH_BITS
+    const table = this.#tables[this.#bucketOf(hash, tag)]!
+    const at = this.#probe(table, hash, tag, length)
+    return at === -1 ? 0 : this.#slotsOf(table)[at + 1]! >>> LENGTH_BITS
   }
 
   /** Id of the entry; where there is none, it is added under `id`. */
@@ -62,8 +65,8 @@ export class KeyIndex {
     const bucket = this.#bucketOf(hash, tag)
     let table = this.#tables[bucket]!
     let at = -1
+    const slots = this.#slotsOf(table)
     if (table !== 0) {
-      const slots = this.#slots
       const base = baseOf(table)
       const mask = maskOf(table)
       for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
@@ -86,9 +89,9 @@ export class KeyIndex {
       this.#counts[bucket]!++
       return id
     }
-    if (this.#slots[at + 1] === 0) this.#counts[bucket]!++
-    this.#slots[at] = tag
-    this.#slots[at + 1] = packed
+    if (slots[at + 1] === 0) this.#counts[bucket]!++
+    slots[at] = tag
+    slots[at + 1] = packed
     return id
   }
 
@@ -96,12 +99,12 @@ export class KeyIndex {
    * Removes an entry that is there. Moving back what lies behind it, as is usual, looks at the whole run, and at the hash of all its entries.
    */
   delete(hash: number, tag: number, length: number): void {
-    const slots = this.#slots
     const bucket = this.#bucketOf(hash, tag)
     const table = this.#tables[bucket]!
+    const slots = this.#slotsOf(table)
     const base = baseOf(table)
     const mask = maskOf(table)
-    const at = this.#probe(hash, tag, length)
+    const at = this.#probe(table, hash, tag, length)
     this.#count--
     let slot = (at - base) >>> 1
     if (slots[base + ((slot + 1) & mask) * 2 + 1] !== 0) {
@@ -122,11 +125,14 @@ export class KeyIndex {
     return (this.#byTag ? tag : hash) >>> BUCKET_SHIFT
   }
 
-  /** Where the entry lies, -1 when it is not there. */
-  #probe(hash: number, tag: number, length: number): number {
-    const table = this.#tables[this.#bucketOf(hash, tag)]!
+  #slotsOf(table: number): Int32Array {
+    return this.#chunks[table >>> (LOG_BITS + CHUNK_BITS)]!
+  }
+
+  /** Where the entry lies in the slots of its table, -1 when it is not there. */
+  #probe(table: number, hash: number, tag: number, length: number): number {
     if (table === 0) return -1
-    const slots = this.#slots
+    const slots = this.#slotsOf(table)
     const base = baseOf(table)
     const mask = maskOf(table)
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
@@ -140,7 +146,7 @@ export class KeyIndex {
 
   /** Into a table without removed entries. */
   #place(table: number, hash: number, tag: number, packed: number): void {
-    const slots = this.#slots
+    const slots = this.#slotsOf(table)
     const base = baseOf(table)
     const mask = maskOf(table)
     let slot = hash & mask
@@ -159,7 +165,7 @@ export class KeyIndex {
     this.#tables[bucket] = table
     this.#counts[bucket] = live
     if (old === 0) return
-    const slots = this.#slots
+    const slots = this.#slotsOf(old)
     const base = baseOf(old)
     for (let at = base; at < base + (2 << oldLog); at += 2) {
       const packed = slots[at + 1]!
@@ -174,7 +180,7 @@ export class KeyIndex {
   }
 
   #liveIn(table: number): number {
-    const slots = this.#slots
+    const slots = this.#slotsOf(table)
     const base = baseOf(table)
     let live = 0
     for (let at = base; at < base + (2 << (table & LOG_MASK)); at += 2)
@@ -186,17 +192,29 @@ export class KeyIndex {
   #allocate(log: number): number {
     const free = this.#free[log]?.pop()
     if (free !== undefined) return free
+    const units = 1 << (log - MIN_LOG)
+    if ((this.#endUnit & CHUNK_MASK) + units > CHUNK_UNITS) this.#endUnit = this.#chunks.length << CHUNK_BITS
     const unit = this.#endUnit
-    this.#endUnit += 1 << (log - MIN_LOG)
-    const words = this.#endUnit * UNIT_WORDS
-    if (words > this.#slots.length) this.#slots = grown(this.#slots, words, 2)
+    this.#endUnit += units
+    this.#extend(unit >>> CHUNK_BITS, ((unit & CHUNK_MASK) + units) * UNIT_WORDS)
     return (unit << LOG_BITS) | log
+  }
+
+  /** Makes a chunk long enough: the first one grows, others are made as long as they get. */
+  #extend(number: number, words: number): void {
+    const chunk = this.#chunks[number]
+    if (chunk !== undefined && words <= chunk.length) return
+    const extended = chunk === undefined ? column(Math.max(words, CHUNK_UNITS * UNIT_WORDS)) : grown(chunk, words, 2)
+    this.#chunkOctets += extended.byteLength - (chunk?.byteLength ?? 0)
+    this.#chunks[number] = extended
+    if (chunk !== undefined) return
+    for (let covered = CHUNK_UNITS; covered * UNIT_WORDS < words; covered += CHUNK_UNITS) this.#chunks.push(NO_SLOTS)
   }
 }
 
-/** First word of a table. */
+/** First word of a table in its chunk. */
 function baseOf(table: number): number {
-  return (table >>> LOG_BITS) * UNIT_WORDS
+  return ((table >>> LOG_BITS) & CHUNK_MASK) * UNIT_WORDS
 }
 
 function maskOf(table: number): number {
@@ -218,3 +236,8 @@ const UNIT_WORDS = 8
 const LOG_BITS = 5
 const LOG_MASK = 31
 const INITIAL_UNITS = 256
+/** A chunk has 2^13 units, 256 KiB. */
+const CHUNK_BITS = 13
+const CHUNK_UNITS = 1 << CHUNK_BITS
+const CHUNK_MASK = CHUNK_UNITS - 1
+const NO_SLOTS = new Int32Array(0)
