@@ -11,6 +11,8 @@ export interface Link {
   readonly remoteAddress: string
   /** Octets given and not yet taken by the kernel. */
   readonly pendingOctets: number
+  /** Something was read that the owner has not been given yet: the peer is not silent. Links in memory have nothing of the kind. */
+  readonly hasUnread?: boolean
   /** Takes the chunks as they are, as one write. `onTaken` when the kernel has all of them; it may never come. False: full, wait for `drained`. */
   write(chunks: readonly Uint8Array[], onTaken: (() => void) | null): boolean
   /** Ends the connection after what was written. No more events. */

@@ -100,11 +100,13 @@ export class PeerConnection {
       if (attempt !== null && this.#attempt !== null && attempt !== this.#attempt) this.#owner.dialUnanswered()
       return
     }
-    // What the peer sent in time may still lie in the kernel, because we were busy.
+    // What the peer sent in time may still lie in the kernel, because we were busy, or wait for its turn.
     this.awaitingReadPass = true
     this.#owner.clock.afterReadPass(() => {
       this.awaitingReadPass = false
-      this.session.handleTimeout(this.#owner.clock.now())
+      const nowMs = this.#owner.clock.now()
+      if (this.#link?.hasUnread === true) this.session.hasUnread(nowMs)
+      this.session.handleTimeout(nowMs)
       this.#settle()
     })
   }

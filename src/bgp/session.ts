@@ -183,6 +183,11 @@ export class Session {
   }
 
   /** We stop reading from the peer: its hold timer stands still until we read again. */
+  /** Something of the peer's waits to be taken: it is not silent, whatever the time. */
+  hasUnread(nowMs: number): void {
+    this.#timers.restartHold(nowMs)
+  }
+
   pauseHold(nowMs: number): void {
     this.#timers.pauseHold(nowMs)
   }

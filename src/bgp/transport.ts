@@ -5,7 +5,7 @@ import { connect, Socket } from 'node:net'
 import type { Secret } from '../config/secret.js'
 import { formatAddress, parseAddress } from '../net/address.js'
 import type { Attempt, Dial, DialOptions, Link, LinkEvents } from './link.js'
-import { ReadTurns } from './read-turns.js'
+import { ReadTurns, type Waiting } from './read-turns.js'
 import type { SocketOptions } from './socket-options.js'
 import { hostPort, type SocketSettings, unansweredText } from './socket-settings.js'
 
@@ -51,14 +51,17 @@ export class OpenLinks {
   }
 }
 
-class SocketLink implements Link {
+class SocketLink implements Link, Waiting {
   readonly localAddress: string
   readonly remoteAddress: string
   readonly #socket: Socket
   readonly #options: SocketOptions
   readonly #turns: ReadTurns
-  /** Reading waits for the next pass of the event loop. */
-  #waits = false
+  /** Read, and not given to the owner yet: the socket is paused until it is. */
+  #rest: Buffer | null = null
+  #inRow = false
+  /** Behind the rest the peer has closed. */
+  #isEnd = false
   /** By its owner. */
   #paused = false
   #events: LinkEvents | null = null
@@ -80,11 +83,15 @@ class SocketLink implements Link {
     })
     // 'end' first: with octets of ours still queued, 'close' may take long.
     socket.once('end', () => {
-      this.release()
-      this.#closed('the peer closed the TCP connection')
-      socket.destroy()
+      this.#errorText = 'the peer closed the TCP connection'
+      // It comes though the socket is paused. The peer's last words may be in the rest.
+      if (this.#rest === null) this.#finish()
+      else this.#isEnd = true
     })
-    socket.once('close', () => this.#closed(this.#errorText || 'the TCP connection was closed'))
+    socket.once('close', () => {
+      if (this.#rest !== null) this.#takePiece(this.#rest.length)
+      this.#closed(this.#errorText || 'the TCP connection was closed')
+    })
     socket.on('drain', () => this.#events?.drained())
   }
 
@@ -122,29 +129,55 @@ class SocketLink implements Link {
     if (this.#socket.destroyed) process.nextTick(() => this.#closed(this.#errorText || 'the TCP connection was closed'))
   }
 
-  /** Piece by piece; what this pass of the event loop has no time for goes back. A few messages are taken at once: there may be hundreds of peers with as many. */
+  /** A few messages are taken at once: there may be hundreds of peers with as many. */
   #take(chunk: Buffer): void {
-    const turns = this.#turns
-    turns.begin()
-    if (chunk.length <= SMALL_OCTETS) {
-      this.#events?.data(chunk)
-      return
-    }
-    for (let at = 0; at < chunk.length && this.#events !== null; at += PIECE_OCTETS) {
-      if (turns.isOver) {
-        this.#socket.pause()
-        this.#socket.unshift(at === 0 ? chunk : chunk.subarray(at))
-        this.#waits = true
-        turns.wait(this.#goOn)
-        return
-      }
-      this.#events.data(chunk.subarray(at, at + PIECE_OCTETS))
+    this.#turns.begin()
+    if (this.#rest !== null) this.#rest = Buffer.concat([this.#rest, chunk])
+    else if (chunk.length <= SMALL_OCTETS) this.#events?.data(chunk)
+    else {
+      this.#rest = chunk
+      if (this.#turns.isOver) this.#wait()
+      else this.takeSome()
     }
   }
 
-  readonly #goOn = (): void => {
-    this.#waits = false
-    if (!this.#paused && !this.#ended) this.#socket.resume()
+  takeSome(): void {
+    this.#inRow = false
+    let isFirst = true
+    while (this.#rest !== null && !this.#paused) {
+      if (!isFirst && this.#turns.isOver) {
+        this.#wait()
+        return
+      }
+      isFirst = false
+      this.#takePiece(PIECE_OCTETS)
+    }
+    if (this.#rest !== null) return
+    if (this.#isEnd) this.#finish()
+    else if (!this.#paused && !this.#ended) this.#socket.resume()
+  }
+
+  #finish(): void {
+    this.release()
+    this.#closed(this.#errorText)
+    this.#socket.destroy()
+  }
+
+  #takePiece(octets: number): void {
+    const rest = this.#rest!
+    this.#rest = rest.length > octets ? rest.subarray(octets) : null
+    if (this.#events === null) this.#rest = null
+    else this.#events.data(rest.length > octets ? rest.subarray(0, octets) : rest)
+  }
+
+  #wait(): void {
+    this.#socket.pause()
+    this.#inRow = true
+    this.#turns.wait(this)
+  }
+
+  get hasUnread(): boolean {
+    return this.#rest !== null
   }
 
   write(chunks: readonly Uint8Array[], onTaken: (() => void) | null): boolean {
@@ -171,6 +204,7 @@ class SocketLink implements Link {
     this.release()
     this.#ended = true
     this.#events = null
+    this.#rest = null
     const socket = this.#socket
     if (socket.destroyed) return
     socket.on('data', () => {})
@@ -183,6 +217,7 @@ class SocketLink implements Link {
   reset(): void {
     this.#ended = true
     this.#events = null
+    this.#rest = null
     this.#socket.resetAndDestroy()
   }
 
@@ -193,7 +228,9 @@ class SocketLink implements Link {
 
   resume(): void {
     this.#paused = false
-    if (!this.#waits && !this.#ended) this.#socket.resume()
+    if (this.#rest === null) {
+      if (!this.#ended) this.#socket.resume()
+    } else if (!this.#inRow) this.#wait()
   }
 
   adopt(settings: SocketSettings): string {

@@ -219,6 +219,19 @@ t.test('a busy loop: the hold timer is judged after what lies in the sockets was
   t.equal(a.manager.find('10.1.0.2')[0]!.state, 'Established')
 })
 
+t.test('a peer whose octets wait for their turn is not silent', async (t) => {
+  const { clock, a, network, establish } = withRange()
+  establish('10.1.0.1')
+  const peer = a.manager.find('10.1.0.1')[0]!
+  const [link] = network.links.filter(({ remoteAddress }) => remoteAddress === '10.1.0.1')
+  link!.hasUnread = true
+  clock.advance(600_000)
+  t.equal(peer.state, 'Established')
+  link!.hasUnread = false
+  clock.advance(91_000)
+  t.match(a.only('down')[0]!.reason, { kind: 'hold-timer' })
+})
+
 t.test('while we do not read, the hold timer stands still', async (t) => {
   const { clock, a, establish } = withRange()
   establish('10.1.0.1')

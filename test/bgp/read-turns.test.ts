@@ -11,7 +11,7 @@ import { until } from '../support/wait.js'
 
 const OCTETS = 1_000_000
 /** Of src/bgp/transport.ts. */
-const PIECE = 16_384
+const PIECE = 8192
 
 /** So long each of the first pieces takes: longer than a slice. */
 function burn(ms: number): void {
@@ -28,12 +28,13 @@ class Reader {
   readonly byTurn = new Map<number, number>()
   onPiece: () => void = () => {}
 
-  constructor(socket: Socket, open: OpenLinks, turns: Turns) {
+  constructor(socket: Socket, open: OpenLinks, turns: Turns, order: Reader[] = []) {
     this.link = socketLink(socket, open, new SocketOptions())
     this.link.attach({
       data: (chunk) => {
         for (const octet of chunk) if (octet !== this.octets++ % 251) this.isInOrder = false
         this.byTurn.set(turns.count, (this.byTurn.get(turns.count) ?? 0) + chunk.length)
+        order.push(this)
         if (this.pieces++ < 20) burn(5)
         this.onPiece()
       },
@@ -81,12 +82,13 @@ t.test('a table that lies in a socket is taken in slices, and the end comes last
   t.ok(Math.max(...slow) <= 2 * PIECE, `at first, where a piece takes longer than a slice: ${slow.join(' ')}`)
 })
 
-t.test('many that have tables at once share the slice', async (t) => {
+t.test('many that have tables at once share the slice, and each has its share', async (t) => {
   const sockets = await senders(t, 8)
   const turns = new Turns()
   t.teardown(() => turns.stop())
   const open = new OpenLinks()
-  const readers = sockets.map((socket) => new Reader(socket, open, turns))
+  const order: Reader[] = []
+  const readers = sockets.map((socket) => new Reader(socket, open, turns, order))
   await until('all ends', () => readers.every(({ closed }) => closed !== ''))
   for (const reader of readers) t.match(reader, { octets: OCTETS, isInOrder: true })
   const together = new Map<number, number>()
@@ -94,6 +96,7 @@ t.test('many that have tables at once share the slice', async (t) => {
     for (const [turn, octets] of byTurn) together.set(turn, (together.get(turn) ?? 0) + octets)
   const slow = [...together.values()].slice(0, 8)
   t.ok(Math.max(...slow) <= 2 * PIECE, `${slow.join(' ')}`)
+  t.equal(new Set(order.slice(0, 2 * readers.length)).size, readers.length, 'nobody waits for the others to be done')
 })
 
 t.test('while its owner pauses it nothing comes, also nothing that waited for the next slice', async (t) => {

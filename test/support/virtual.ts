@@ -142,6 +142,8 @@ export class MemoryLink implements Link {
   readonly #latencyMs: number
   other!: MemoryLink
   isClosed = false
+  /** As a link whose octets wait for a later pass. */
+  hasUnread = false
   #paused = false
   #full = false
   #events: LinkEvents | null = null
