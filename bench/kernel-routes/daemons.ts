@@ -2,6 +2,7 @@
  * The daemons under test, as their operators would configure them for one plain session whose routes go to the kernel: no policies, a hold time of 90 s, logs of
  * errors only. The neighbour opens the session.
  */
+import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -40,6 +41,13 @@ export function daemonMissing(kind: DaemonKind, program: string): string {
     return whatIsMissing({ commands: ['/usr/lib/frr/bgpd', '/usr/lib/frr/zebra'], packages: ['frr'] })
   }
   return existsSync(program) ? '' : `${program} is not there: npm run build`
+}
+
+/** What the daemon calls itself: `BIRD version 2.0.12`. */
+export function daemonVersion(kind: DaemonKind, program: string): string {
+  const [command, ...args] = VERSION_COMMANDS[kind](program)
+  const { stdout, stderr } = spawnSync(command!, args, { encoding: 'utf8' })
+  return `${stdout}${stderr}`.split('\n')[0]!.trim()
 }
 
 export async function startDaemon(kind: DaemonKind, place: Place): Promise<Daemon> {
@@ -148,4 +156,9 @@ async function nothing(): Promise<null> {
   return null
 }
 
+const VERSION_COMMANDS: Readonly<Record<DaemonKind, (program: string) => readonly string[]>> = {
+  nodebgp: (program) => [process.execPath, program, '--version'],
+  bird: () => ['bird', '--version'],
+  frr: () => ['/usr/lib/frr/bgpd', '--version'],
+}
 const LOOP_LIMIT_MS = 20_000

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { netnsMissing } from '../../test/support/netns.js'
 import { shippedCommand } from '../../test/support/root.js'
 import { machineLine } from '../harness.js'
-import { DAEMON_NAMES, daemonMissing } from './daemons.js'
+import { DAEMON_NAMES, daemonMissing, daemonVersion } from './daemons.js'
 import { MOST_ROUTES } from './messages.js'
 import { runKernelRoutes } from './run.js'
 import { formatSummaries, summarise } from './table.js'
@@ -36,11 +36,17 @@ async function main(args: string[]): Promise<number> {
   const machine = machineLine()
   const { routes, rounds, json } = options
   const startedAt = new Date().toISOString()
-  if (!json) process.stdout.write(`${machine}, ${startedAt}\n${routes} routes, ${rounds} rounds\n\n`)
+  const versions = daemons.map((kind) => `${DAEMON_NAMES[kind]}: ${daemonVersion(kind, shippedCommand)}`)
+  if (!json) {
+    const title = [`${machine}, ${startedAt}`, versions.join('; '), `${routes} routes, ${rounds} rounds`]
+    process.stdout.write(`${title.join('\n')}\n\n`)
+  }
   const runs = await runKernelRoutes({ routes, rounds, daemons, program: shippedCommand, onPhase: printRun })
   const summaries = summarise(runs)
   if (json)
-    process.stdout.write(`${JSON.stringify({ machine, startedAt, routes, rounds, runs, summaries }, null, 2)}\n`)
+    process.stdout.write(
+      `${JSON.stringify({ machine, startedAt, versions, routes, rounds, runs, summaries }, null, 2)}\n`,
+    )
   else process.stdout.write(formatSummaries(summaries))
   return 0
 }

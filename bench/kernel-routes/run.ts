@@ -24,13 +24,26 @@ import {
 export async function runKernelRoutes(options: KernelRoutesOptions): Promise<PhaseRun[]> {
   const found = findSys()
   if (found.sys === null) throw new Error(`the kernel cannot be asked: ${found.why}`)
-  const runs: PhaseRun[] = []
-  for (let round = 1; round <= options.rounds; round++) {
-    for (const kind of options.daemons) {
-      for (const run of await inWorld(found.sys, kind, round, options)) runs.push(run)
+  const folder = mkdtempSync(join(tmpdir(), 'nbk-'))
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  // Also when a signal ends us.
+  process.once('exit', remove)
+  try {
+    // Daemons that give up root have to reach their files.
+    chmodSync(folder, 0o755)
+    const runs: PhaseRun[] = []
+    for (let round = 1; round <= options.rounds; round++) {
+      for (const kind of options.daemons) {
+        const dir = join(folder, `${kind}-${round}`)
+        mkdirSync(dir)
+        for (const run of await inWorld(found.sys, kind, round, dir, options)) runs.push(run)
+      }
     }
+    return runs
+  } finally {
+    remove()
+    process.off('exit', remove)
   }
-  return runs
 }
 
 /** One daemon with its neighbour and the kernel between them. */
@@ -48,25 +61,25 @@ interface World {
   mustRun(): void
 }
 
-async function inWorld(sys: Sys, kind: DaemonKind, round: number, options: KernelRoutesOptions): Promise<PhaseRun[]> {
+async function inWorld(
+  sys: Sys,
+  kind: DaemonKind,
+  round: number,
+  dir: string,
+  options: KernelRoutesOptions,
+): Promise<PhaseRun[]> {
   const { routes, program, onPhase } = options
   const endings: (() => void | Promise<void>)[] = []
   const scope = { teardown: (action: () => void) => void endings.push(action) }
   try {
-    const dir = mkdtempSync(join(tmpdir(), 'nbk-'))
-    endings.push(() => rmSync(dir, { recursive: true, force: true }))
-    // Daemons that give up root have to reach their files.
-    chmodSync(dir, 0o755)
     const here = makeNetns(scope, 'kernel-routes')
     const there = makeNetns(scope, 'kernel-sender')
     makeVeth(
       { netns: here, device: DEVICE, addresses: [`${ADDRESS}/24`] },
       { netns: there, device: DEVICE, addresses: [`${SENDER}/24`] },
     )
-    const folder = join(dir, kind)
-    mkdirSync(folder)
     const daemon = await startDaemon(kind, {
-      ...{ netns: here.name, dir: folder, device: DEVICE, address: ADDRESS, neighbour: SENDER, asn: ASN, program },
+      ...{ netns: here.name, dir, device: DEVICE, address: ADDRESS, neighbour: SENDER, asn: ASN, program },
     })
     for (const process of daemon.processes) endings.push(() => process.kill())
     const plan = { host: ADDRESS, port: 179, asn: ASN, address: SENDER, routes, nextHops: NEXT_HOPS }

@@ -14,7 +14,12 @@ export interface Summary {
   readonly againstBird: number | null
   /** Rounds in which the table was complete later than the sample. */
   readonly late: number
-  readonly loop: { readonly p50Ms: Spread; readonly p99Ms: Spread; readonly maxMs: Spread } | null
+  readonly loop: {
+    readonly p50Ms: Spread
+    readonly p99Ms: Spread
+    readonly maxMs: Spread
+    readonly turns: Spread
+  } | null
 }
 
 export function summarise(runs: readonly PhaseRun[]): Summary[] {
@@ -49,7 +54,9 @@ export function formatSummaries(summaries: readonly Summary[]): string {
     }),
   ]
   const loops = summaries.flatMap(({ phase, loop }) =>
-    loop === null ? [] : [`| ${phase} | ${spread(loop.p50Ms)} | ${spread(loop.p99Ms)} | ${spread(loop.maxMs)} |`],
+    loop === null
+      ? []
+      : [`| ${phase} | ${spread(loop.p50Ms)} | ${spread(loop.p99Ms)} | ${spread(loop.maxMs)} | ${loop.turns.median} |`],
   )
   if (loops.length > 0) {
     lines.push(
@@ -57,8 +64,8 @@ export function formatSummaries(summaries: readonly Summary[]): string {
       "nodebgp's event loop: by how many milliseconds its turns were late, from the first octet until the kernel had everything. Measured inside of the daemon by",
       'perf_hooks.monitorEventLoopDelay with a timer of 1 ms, which is taken off; p99 is that of the turns of a round. Medians (min to max) over the rounds.',
       '',
-      '| phase | p50, ms | p99, ms | longest, ms |',
-      '|---|---|---|---|',
+      '| phase | p50, ms | p99, ms | longest, ms | turns |',
+      '|---|---|---|---|---|',
       ...loops,
     )
   }
@@ -71,6 +78,7 @@ function loopOf(loops: readonly LoopDelay[]): Summary['loop'] {
     p50Ms: spreadOf(loops.map(({ p50Ms }) => p50Ms)),
     p99Ms: spreadOf(loops.map(({ p99Ms }) => p99Ms)),
     maxMs: spreadOf(loops.map(({ maxMs }) => maxMs)),
+    turns: spreadOf(loops.map(({ turns }) => turns)),
   }
 }
 
