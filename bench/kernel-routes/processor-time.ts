@@ -17,7 +17,7 @@ export function processorSeconds(pids: readonly number[]): number {
   return nanoseconds / 1e9
 }
 
-/** Until they have needed less than 2 % of a core for a while. `mustRun` throws where waiting makes no sense any more. */
+/** Until they have needed less than 5 % of a core for a while. `mustRun` throws where waiting makes no sense any more. */
 export async function idle(pids: readonly number[], mustRun: () => void): Promise<void> {
   const endMs = performance.now() + LIMIT_MS
   let sinceMs = performance.now()
@@ -46,5 +46,6 @@ function threadsOf(pid: number): readonly string[] {
 const STEP_MS = 50
 /** Longer than the pauses between a daemon's start and what it does when it finds nothing to do. */
 const QUIET_MS = 500
-const QUIET_SHARE = 0.02
+/** Measuring the event loop's delay takes up to 2 %. */
+const QUIET_SHARE = 0.05
 const LIMIT_MS = 60_000
