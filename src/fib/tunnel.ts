@@ -129,6 +129,48 @@ export async function showLinks(netns: string | null, device: string | null): Pr
   }
 }
 
+/**
+ * What carries the outer packets now. All devices are read every 30 s, the one that was found each time: a smaller MTU of it, or another address, must not wait, or big
+ * packets are lost.
+ */
+export class ParentReader {
+  readonly #netns: string | null
+  readonly #nodeAddresses: readonly string[]
+  readonly #mayCarry: (link: LinkJson) => boolean
+  #parent: Parent = { device: null, mtu: 0, address: null }
+  #seen = ''
+  #readMs = Number.NEGATIVE_INFINITY
+
+  constructor(netns: string | null, nodeAddresses: readonly string[], mayCarry: (link: LinkJson) => boolean) {
+    this.#netns = netns
+    this.#nodeAddresses = nodeAddresses
+    this.#mayCarry = mayCarry
+  }
+
+  /** As it was read last. */
+  get last(): Parent {
+    return this.#parent
+  }
+
+  async read(): Promise<Parent> {
+    const { device } = this.#parent
+    const isDue = performance.now() - this.#readMs > PARENT_READ_MS
+    if (!isDue && (device === null || carrierText((await showLinks(this.#netns, device))[0]) === this.#seen))
+      return this.#parent
+    this.#readMs = performance.now()
+    const links = (await showLinks(this.#netns, null)).filter(this.#mayCarry)
+    this.#parent = findParent(links, this.#nodeAddresses)
+    this.#seen = carrierText(links.find((link) => link.ifname === this.#parent.device))
+    return this.#parent
+  }
+}
+
+function carrierText(link: LinkJson | undefined): string {
+  if (link === undefined) return ''
+  const addresses = (link.addr_info ?? []).map(({ local, prefixlen }) => `${local}/${prefixlen}`)
+  return [link.mtu, link.flags.includes('UP'), ...addresses].join(' ')
+}
+
 /** A device of another type has the tunnel's name. */
 export class OtherDeviceError extends FibError {}
 
@@ -136,12 +178,11 @@ export class OtherDeviceError extends FibError {}
 export function createTunnelKeeper(options: TunnelOptions): (rules: TunnelRules) => Promise<void> {
   const before = netnsArgs(options.netns)
   let said = ''
-  let parent: Parent = { device: null, mtu: 0, address: null }
-  let parentReadMs = Number.NEGATIVE_INFINITY
+  let carrier: { readonly device: string; readonly reader: ParentReader } | null = null
 
   const show = (device: string | null): Promise<readonly LinkJson[]> => showLinks(options.netns, device)
 
-  async function make(device: string): Promise<void> {
+  async function make(device: string, parent: Parent): Promise<void> {
     // tunl0 takes what no other device claims; a device beside it has to name the address that the other nodes send to (as Flannel's does).
     const local = device === FALLBACK_DEVICE ? 'any' : (parent.address ?? 'any')
     const words = `link add name ${device} type ipip local ${local} remote any`
@@ -156,14 +197,14 @@ export function createTunnelKeeper(options: TunnelOptions): (rules: TunnelRules)
   }
 
   async function keep(device: string, tunnelAddress: string | null): Promise<void> {
-    if (performance.now() - parentReadMs > PARENT_READ_MS) {
-      parentReadMs = performance.now()
-      const others = (await show(null)).filter((one) => one.ifname !== device)
-      parent = findParent(others, options.nodeAddresses)
+    if (carrier?.device !== device) {
+      const reader = new ParentReader(options.netns, options.nodeAddresses, (one) => one.ifname !== device)
+      carrier = { device, reader }
     }
+    const parent = await carrier.reader.read()
     let link = (await show(device))[0]
     if (link === undefined) {
-      await make(device)
+      await make(device, parent)
       link = (await show(device))[0]
       if (link === undefined) throw new FibError(`tunnel device ${device} is not there after it was made`)
     }
@@ -208,4 +249,4 @@ function explainMissing(device: string, local: string, words: string): string {
 const FALLBACK_DEVICE = 'tunl0'
 /** Octets of the outer IPv4 header. */
 const IPIP_OVERHEAD = 20
-export const PARENT_READ_MS = 30_000
+const PARENT_READ_MS = 30_000

@@ -139,6 +139,24 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
         act()
         await until(what, inOrder)
       }
+      for (const [parent, device] of [
+        [1400, 1350],
+        [1500, 1450],
+      ]) {
+        n1.ip(`link set eth0 mtu ${parent}`)
+        await until('the MTU follows the one below', () => link().includes(`mtu ${device} `))
+      }
+      const noDevice = /^cannot write .*(Cannot find device|unknown ifindex)/
+      t.same(
+        words.filter((line) => noDevice.test(line)),
+        [],
+        'not a word for each far node of a device that is gone',
+      )
+      // In one go, before it is put up again.
+      n1.exec('sh', '-c', "printf 'link set flannel.1 down\\nlink set flannel.1 name other\\n' | ip -batch -")
+      await until('why there is none', () => words.some((line) => /another device has its VNI and port/.test(line)))
+      n1.ip('link delete dev other')
+      await until('the VNI is free', inOrder)
       t.ok(world.ping(), 'Pods reach each other after all of it')
       if (!t.passing()) t.comment(words.join('\n'))
     },

@@ -7,7 +7,7 @@ import type { FibFact, NeighbourWatch } from '../driver.js'
 import { IpBatch } from '../ip-batch.js'
 import { IpMonitor } from '../ip-monitor.js'
 import { netnsArgs, runIp } from '../ip-run.js'
-import { findParent, type LinkJson, OtherDeviceError, PARENT_READ_MS, type Parent, showLinks } from '../tunnel.js'
+import { type LinkJson, OtherDeviceError, ParentReader, showLinks } from '../tunnel.js'
 import { FibError } from '../types.js'
 import { ipv4Of, judgeVxlan, vxlanCommand, type WantedVxlan } from './devices.js'
 import { FarTable, fdbText, SEVERAL, type VxlanChanges } from './far-table.js'
@@ -38,8 +38,7 @@ export class VxlanKeeper {
   #link: LinkJson | null = null
   /** The device as it was when it was last in order; while it is looked at again, what others know of it stays. */
   #told: LinkJson | null = null
-  #parent: Parent = { device: null, mtu: 0, address: null }
-  #parentReadMs = Number.NEGATIVE_INFINITY
+  readonly #carrier: ParentReader
   #monitor: IpMonitor | null = null
   /** Of the device whose neighbours are watched. */
   #watchedIndex = 0
@@ -51,6 +50,8 @@ export class VxlanKeeper {
   constructor(options: VxlanOptions) {
     this.#options = options
     this.#device = options.vxlan.device
+    const mayCarry = (link: LinkJson): boolean => !TUNNELS.has(link.linkinfo?.info_kind ?? '')
+    this.#carrier = new ParentReader(options.netns, options.nodeAddresses, mayCarry)
     this.#before = netnsArgs(options.netns)
     const onExit = (words: string): void => this.#warn(`${words}; starting it again`)
     this.#ip = new IpBatch(this.#before, onExit)
@@ -59,7 +60,7 @@ export class VxlanKeeper {
 
   get ownVtep(): OwnVtep | null {
     const link = this.#told
-    const endpoint = link?.linkinfo?.info_data?.local ?? this.#parent.address
+    const endpoint = link?.linkinfo?.info_data?.local ?? this.#carrier.last.address
     if (link === null || link.address === undefined || endpoint === null) return null
     const { id, port } = link.linkinfo?.info_data ?? {}
     const address = ipv4Of(link).find((one) => one.endsWith('/32')) ?? null
@@ -118,12 +119,8 @@ export class VxlanKeeper {
   // --- device
 
   async #keepDevice(): Promise<void> {
-    const { netns, nodeAddresses } = this.#options
-    if (performance.now() - this.#parentReadMs > PARENT_READ_MS) {
-      this.#parentReadMs = performance.now()
-      const others = (await showLinks(netns, null)).filter((link) => !TUNNELS.has(link.linkinfo?.info_kind ?? ''))
-      this.#parent = findParent(others, nodeAddresses)
-    }
+    const { netns } = this.#options
+    await this.#carrier.read()
     const wanted = this.#wanted()
     this.#link = null
     let link = (await showLinks(netns, this.#device))[0] ?? null
@@ -145,7 +142,7 @@ export class VxlanKeeper {
 
   #wanted(): WantedVxlan {
     const { device, vni, port, address, mac } = this.#options.vxlan
-    const local = this.#parent.address
+    const { address: local, mtu: parentMtu } = this.#carrier.last
     return {
       device,
       vni,
@@ -153,12 +150,12 @@ export class VxlanKeeper {
       address,
       mac: mac ?? (local === null ? null : ruleMac(local)),
       local,
-      parentMtu: this.#parent.mtu,
+      parentMtu,
     }
   }
 
   async #make(wanted: WantedVxlan): Promise<void> {
-    const result = await runIp([...this.#before, ...vxlanCommand(wanted, this.#parent.device).split(' ')])
+    const result = await runIp([...this.#before, ...vxlanCommand(wanted, this.#carrier.last.device).split(' ')])
     if (result.status !== 0) throw new FibError(explainMissing(this.#device, result.stderr || `${result.spawnError}`))
     await this.#ipNow(`link set dev ${this.#device} alias ${ALIAS}`)
     // Nobody is to be asked for routers and neighbours through the tunnel.
@@ -219,11 +216,17 @@ export class VxlanKeeper {
     for (let at = 0; at < lines.length; at += MAX_LINES) {
       const part = lines.slice(at, at + MAX_LINES)
       const result = await batch.run(part.map((line) => withDevice(line, this.#device)))
+      const failures: string[] = []
       for (const [index, line] of part.entries()) {
         const words = result.failures.get(index)
         const failed = words !== undefined && !(/ del /.test(line) && ABSENT.test(words))
-        if (failed) this.#warn(`cannot write '${withDevice(line, this.#device)}': ${words}`)
+        if (failed) failures.push(`'${withDevice(line, this.#device)}': ${words}`)
         else if (result.lost === null) this.#note(line)
+      }
+      // There may be thousands. Without the device all of them fail: its own event tells what is wrong.
+      if (failures.length > 0 && !failures.every((line) => GONE.test(line))) {
+        const others = failures.length > 1 ? ` and ${failures.length - 1} more` : ''
+        this.#warn(`cannot write ${failures.find((line) => !GONE.test(line))}${others}`)
       }
       // Nobody knows what was written: the next look tells.
       if (result.lost !== null) this.#lookSoon()
@@ -321,7 +324,7 @@ function withDevice(line: string, device: string): string {
 }
 
 function explainMissing(device: string, words: string): string {
-  if (/File exists/i.test(words))
+  if (/exists/i.test(words))
     return `VXLAN device ${device} cannot be made: another device has its VNI and port (ip -d link show type vxlan); set fib.vxlan.device to its name, or another fib.vxlan.vni`
   if (/Unknown device type|not supported/i.test(words))
     return `this kernel has no VXLAN, which fib.encapsulation asks for: load the module vxlan ('modprobe vxlan'), or set fib.encapsulation: udp (slow), or never where the nodes share a subnet`
@@ -330,6 +333,7 @@ function explainMissing(device: string, words: string): string {
 
 const ALL_ZERO = '00:00:00:00:00:00'
 const ABSENT = /No such file|No such process|Cannot find|not found|Invalid argument/i
+const GONE = /Cannot find device|unknown ifindex|No such device/i
 /** Devices that carry no outer packets. */
 const TUNNELS: ReadonlySet<string> = new Set(['vxlan', 'ipip', 'tun', 'bridge', 'wireguard', 'geneve', 'gre'])
 const MAX_LINES = 1000
