@@ -98,12 +98,17 @@ function hopsOf(value: RouteJson): readonly KernelHop[] {
   const list = Array.isArray(value.nexthops) && value.nexthops.length > 0 ? value.nexthops : [value]
   const hops: KernelHop[] = []
   for (const hop of list) {
+    if (typeof hop !== 'object' || hop === null) continue
     const flags = Array.isArray(hop.flags) ? hop.flags : []
     if (flags.includes('dead')) continue
-    const gateway = hop.gateway ?? hop.via?.host ?? null
-    hops.push({ gateway, device: hop.dev ?? null, onlink: flags.includes('onlink') })
+    const gateway = textOf(hop.gateway) ?? textOf(hop.via?.host)
+    hops.push({ gateway, device: textOf(hop.dev), onlink: flags.includes('onlink') })
   }
   return hops
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 /** As the rest of the program writes it; only what differs from the kernel's text is parsed. */
@@ -142,7 +147,7 @@ const QUOTE = 34
 const BACKSLASH = 92
 const OPEN_BRACE = 123
 const CLOSE_BRACE = 125
-const IPV4_PREFIX = /^\d+\.\d+\.\d+\.\d+\/\d+$/
+const IPV4_PREFIX = /^\d+\.\d+\.\d+\.\d+\/([12]?\d|3[0-2])$/
 /** rtm_type of linux/rtnetlink.h. */
 const KINDS_BY_NUMBER: Readonly<Record<string, KernelRoute['kind']>> = Object.freeze({
   '1': 'unicast',

@@ -63,11 +63,27 @@ t.test('things that are no routes are left out', async (t) => {
     '{"dst":5}',
     '{"dst":"x"}',
     '{"dst":"10.0.0.0/99x"}',
+    '{"dst":"10.0.0.0/99"}',
     '{',
     '{"dst":"fd00::/64"}',
   ]) {
     t.equal(parseRoute(text, 0, 254), null, text)
   }
+})
+
+t.test('values of other types are none', async (t) => {
+  const hops = (fields: string) => parseRoute(`{"dst":"10.0.0.0/8",${fields}}`, 0, 254)?.hops
+  t.same(hops('"nexthops":[null,5,{"dev":"v0"}]'), [{ gateway: null, device: 'v0', onlink: false }])
+  const nothing = [{ gateway: null, device: null, onlink: false }]
+  for (const fields of [
+    '"gateway":{}',
+    '"dev":5',
+    '"via":null',
+    '"via":{"host":7}',
+    '"flags":"dead"',
+    '"nexthops":"x"',
+  ])
+    t.same(hops(fields), nothing, fields)
 })
 
 t.test('property: however the output is cut, the objects are the same', async (t) => {
