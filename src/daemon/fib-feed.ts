@@ -33,6 +33,7 @@ export class FibFeed {
   /** By family and prefix id: 1 where the FIB has been given a route. */
   readonly #given: Uint8Array[] = [new Uint8Array(0), new Uint8Array(0)]
 
+  /** `fib` was made with the RIB's IPv4 prefixes. */
   constructor(rib: Rib, fib: Fib, own: OwnRoutes) {
     this.#rib = rib
     this.#fib = fib
@@ -80,8 +81,7 @@ export class FibFeed {
   }
 
   #set(family: Family, prefixes: PrefixTable, prefix: number, desired: DesiredRoute | null): void {
-    if (family === Family.IPV4_UNICAST)
-      this.#fib.setIpv4(prefixes.word0(prefix) | 0, prefixes.lengthOf(prefix), desired)
+    if (family === Family.IPV4_UNICAST) this.#fib.setId(prefix, desired)
     else this.#fib.set(prefixText(family, prefixes, prefix), desired)
   }
 

@@ -15,7 +15,7 @@ import type { Config, ConfigDiff, NeighborConfig } from '../config/types.js'
 import { createFib } from '../fib/fib.js'
 import type { Fib } from '../fib/types.js'
 import type { Log } from '../log.js'
-import { FAMILIES } from '../net/family.js'
+import { FAMILIES, Family } from '../net/family.js'
 import { Reflector } from '../reflector/reflector.js'
 import { Rib } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
@@ -82,6 +82,7 @@ export class Speaker {
         ...config.fib,
         takeOver: withLeftProtocols(config.fib, this.#restart),
         file: config.file,
+        prefixes: this.#rib.tables[Family.IPV4_UNICAST]!.prefixes,
         nodeAddresses: nodeAddresses(config),
       },
       { log: (fact) => log.write(fact.event, fact.fields as never) },

@@ -50,9 +50,9 @@ export class PeerViews {
       clusterId: config.reflector === null ? null : formatIpv4(config.reflector.clusterId),
       fibDriver: fib.driver,
       fibDriverReason: fib.driverReason,
-      families: rib.tables.map(({ family, prefixes, paths }) => ({
+      families: rib.tables.map(({ family, paths }) => ({
         family: familyRow(family).name,
-        prefixes: prefixes.size,
+        prefixes: paths.prefixes,
         paths: paths.size,
       })),
       attributeSets: rib.store.size,

@@ -5,6 +5,7 @@ import type { FibConfig } from '../config/types.js'
 import { DONE, type FibDriver, type FibOperation, type FibOutcome } from '../fib/driver.js'
 import { FibEngine } from '../fib/engine.js'
 import { RouteTranslator } from '../fib/netlink-routes.js'
+import { Family } from '../net/family.js'
 import { parsePrefix } from '../net/prefix.js'
 import { NetlinkWriter } from '../netlink/message.js'
 import type { Rib } from '../rib/rib.js'
@@ -37,6 +38,7 @@ export function rehearseFib(rib: Rib): RehearsedFib {
     tunnel: null,
     log: () => {},
     batch: BATCH,
+    prefixes: rib.tables[Family.IPV4_UNICAST]!.prefixes,
   })
   const feed = new FibFeed(rib, engine, new OwnRoutes(rib))
   feed.configure(RULES)

@@ -96,8 +96,8 @@ export class FibEngine implements Fib {
     this.#set(this.#cells.obtain(prefix), route)
   }
 
-  setIpv4(address: number, length: number, route: DesiredRoute | null): void {
-    this.#set(this.#cells.obtainIpv4(address, length), route)
+  setId(prefix: number, route: DesiredRoute | null): void {
+    this.#set(this.#cells.obtainId(prefix), route)
   }
 
   #set(cell: Cell, route: DesiredRoute | null): void {

@@ -4,6 +4,7 @@
 
 import { isIP } from 'node:net'
 import type { FibConfig } from '../config/types.js'
+import type { PrefixTable } from '../rib/prefix-table.js'
 import type { FibDriver, FibFact, FibOutcome } from './driver.js'
 import { createEncapsulator } from './encap/encapsulator.js'
 import { FibEngine } from './engine.js'
@@ -22,6 +23,8 @@ export interface FibOptions extends Omit<FibConfig, 'sweepAfterMs'> {
   readonly netns?: string
   /** The table of the memory driver, to share or to look into. */
   readonly memory?: MemoryTable
+  /** IPv4 prefixes of the RIB, whose ids `setId` takes. */
+  readonly prefixes?: PrefixTable
   /** The configuration file, for a second daemon that finds the table taken. */
   readonly file?: string
   /** How the netlink driver waits for events, for tests. */
@@ -41,6 +44,7 @@ export interface FibHooks {
 export function createFib(config: FibOptions, hooks: FibHooks): Fib {
   if (config.driver === 'off') return createOffFib()
   const { table, protocol, takeOver } = config
+  const shared = config.prefixes === undefined ? {} : { prefixes: config.prefixes }
   if (config.driver === 'memory') {
     const driver = new MemoryDriver(config.memory ?? new MemoryTable(), table, protocol)
     // Without devices there is nothing to tunnel through.
@@ -54,6 +58,7 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
       takeOver,
       rules,
       resolve: resolveAnywhere,
+      ...shared,
       tunnel: null,
       log: hooks.log,
     })
@@ -82,6 +87,7 @@ export function createFib(config: FibOptions, hooks: FibHooks): Fib {
     takeOver,
     rules: config,
     resolve: resolveInKernel,
+    ...shared,
     tunnel,
     log: hooks.log,
   })
@@ -147,7 +153,7 @@ function createOffFib(): Fib {
     driverReason: AS_CONFIGURED,
     start: async () => {},
     set: () => {},
-    setIpv4: () => {},
+    setId: () => {},
     sweepAdopted: () => {},
     flush: async () => 0,
     restore: () => {},

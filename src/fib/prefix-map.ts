@@ -2,26 +2,21 @@
  * A map by prefix, for hundreds of thousands of them (pure). IPv4 prefixes are found by number, all others by their text: with a Map of texts alone, hashing and
  * growing took 1 µs a route.
  */
-import { Family } from '../net/family.js'
 import { ipv4PrefixKey } from '../net/prefix.js'
-import { PrefixTable } from '../rib/prefix-table.js'
+import type { PrefixTable } from '../rib/prefix-table.js'
 import { addressOf, IPV6, type RoutePrefix } from './route-prefix.js'
 
 export class PrefixMap<V extends RoutePrefix> {
   readonly #table: PrefixTable
-  /** By id of an IPv4 prefix. */
+  /** By id of an IPv4 prefix; each has a use of its id. */
   readonly #ipv4: (V | undefined)[] = [undefined]
   readonly #others = new Map<string, V>()
   readonly #make: (ipv4: number, ipv4Length: number, text: string | null) => V
 
-  /** `seed`: any 32 bits that nobody outside knows. `make`: a value for a prefix that is not there; IPv4 ones come without text. */
-  constructor(seed: number, make: (ipv4: number, ipv4Length: number, text: string | null) => V) {
-    this.#table = new PrefixTable(Family.IPV4_UNICAST, seed)
+  /** `table`: of IPv4 prefixes, perhaps shared with others. `make`: a value for a prefix that is not there; IPv4 ones come without text. */
+  constructor(table: PrefixTable, make: (ipv4: number, ipv4Length: number, text: string | null) => V) {
+    this.#table = table
     this.#make = make
-  }
-
-  get size(): number {
-    return this.#table.size + this.#others.size
   }
 
   get(prefix: string): V | undefined {
@@ -43,12 +38,18 @@ export class PrefixMap<V extends RoutePrefix> {
 
   /** `address`: signed 32 bits, host bits zero. */
   obtainIpv4(address: number, length: number): V {
-    const id = this.#table.intern(address, 0, 0, 0, length)
-    if (this.#table.usesOf(id) > 0) return this.#ipv4[id]!
+    return this.obtainId(this.#table.intern(address, 0, 0, 0, length))
+  }
+
+  /** By the id that an IPv4 prefix has in the table. */
+  obtainId(id: number): V {
+    const known = this.#ipv4[id]
+    if (known !== undefined) return known
     this.#table.retain(id)
-    const made = this.#make(address, length, null)
-    if (id === this.#ipv4.length) this.#ipv4.push(made)
-    else this.#ipv4[id] = made
+    const made = this.#make(this.#table.word0(id) | 0, this.#table.lengthOf(id), null)
+    // Without holes.
+    while (this.#ipv4.length < id) this.#ipv4.push(undefined)
+    this.#ipv4[id] = made
     return made
   }
 
@@ -59,7 +60,7 @@ export class PrefixMap<V extends RoutePrefix> {
       return
     }
     const id = this.#table.find(ipv4, 0, 0, 0, ipv4Length)
-    if (id === 0) return
+    if (id === 0 || this.#ipv4[id] === undefined) return
     this.#ipv4[id] = undefined
     this.#table.release(id)
   }

@@ -76,8 +76,8 @@ export interface Fib {
   start(): Promise<void>
   /** Full set semantics per prefix (canonical text, `10.244.1.0/26`): null removes. Applied soon, batched, atomic per route, repeated until equal. */
   set(prefix: string, route: DesiredRoute | null): void
-  /** The same for an IPv4 prefix at hand as numbers, without a text: address as signed 32 bits, host bits zero. */
-  setIpv4(address: number, length: number, route: DesiredRoute | null): void
+  /** The same for an IPv4 prefix by its id in the table of prefixes that the FIB was made with; only there. */
+  setId(prefix: number, route: DesiredRoute | null): void
   /** All peers of this run have sent End-of-RIB (or the bounded wait is over): adopted routes that nobody confirmed are removed. */
   sweepAdopted(): void
   /** Removes all our routes, also adopted ones, and writes none until `restore`. Resolves with the number removed; `flushed` says so meanwhile. */

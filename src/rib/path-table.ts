@@ -44,10 +44,15 @@ export class PathTable {
   readonly #freeIds: number[] = []
   #end = 1
   #count = 0
+  #prefixes = 0
   #goneCount = 0
 
   get size(): number {
     return this.#count
+  }
+  /** Prefixes that have a path. */
+  get prefixes(): number {
+    return this.#prefixes
   }
   get end(): number {
     return this.#end
@@ -157,6 +162,7 @@ export class PathTable {
     if (receivedId !== 0 || this.#receivedIds.length > 0) this.#setReceivedId(path, receivedId)
     this.prefix[path] = prefix
     this.source[path] = source
+    if (this.firstOfPrefix[prefix] === 0) this.#prefixes++
     this.nextOfPrefix[path] = this.firstOfPrefix[prefix]!
     this.firstOfPrefix[prefix] = path
     this.nextOfSource[path] = head
@@ -172,6 +178,7 @@ export class PathTable {
     let at = this.firstOfPrefix[prefix]!
     if (at === path) {
       this.firstOfPrefix[prefix] = this.nextOfPrefix[path]!
+      if (this.nextOfPrefix[path] === 0) this.#prefixes--
     } else {
       while (this.nextOfPrefix[at] !== path) at = this.nextOfPrefix[at]!
       this.nextOfPrefix[at] = this.nextOfPrefix[path]!

@@ -22,6 +22,8 @@ export class PrefixTable {
   #length = new Uint8Array(INITIAL)
   #uses = new Int32Array(INITIAL)
   readonly #freeIds: number[] = []
+  /** The capacity is larger: for columns that are looked into for every prefix, also one that only the FIB knows. */
+  onGrown: (capacity: number) => void = () => {}
   #end = 1
   // The IPv6 address that the index is being asked for.
   #wanted0 = 0
@@ -192,6 +194,7 @@ export class PrefixTable {
     }
     this.#uses = grown(this.#uses, size)
     this.#length = grown(this.#length, size)
+    this.onGrown(size)
   }
 }
 

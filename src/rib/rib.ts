@@ -94,6 +94,7 @@ export class Rib {
     this.tables = FAMILIES.map(({ family }) => {
       const prefixes = new PrefixTable(family, options.seed + family)
       const paths = new PathTable()
+      prefixes.onGrown = (capacity) => paths.reservePrefixes(capacity)
       const decision = new Decision({ paths, store: this.store, nextHops: this.nextHops, source })
       return { family, prefixes, paths, decision, dirty: new DirtyList(prefixes) }
     })

@@ -2,10 +2,9 @@
 import t from 'tap'
 import { encodeVxlanTunnel } from '../../src/bgp/attributes/tunnel-encapsulation.js'
 import type { FibConfig } from '../../src/config/types.js'
-import { FibFeed } from '../../src/daemon/fib-feed.js'
+import { FibFeed, prefixText } from '../../src/daemon/fib-feed.js'
 import { OwnRoutes } from '../../src/daemon/own-routes.js'
 import { createFib } from '../../src/fib/fib.js'
-import { ipv4Text } from '../../src/fib/route-prefix.js'
 import type { DesiredRoute, Fib } from '../../src/fib/types.js'
 import { parsePrefix } from '../../src/net/prefix.js'
 import { BASE } from '../fib/support.js'
@@ -20,7 +19,7 @@ t.test('VTEPs are of IPv4 routes: paths of IPv6 have numbers of their own', asyn
     ...fib,
     driver: 'memory',
     set: (at, route) => told.set(at, route),
-    setIpv4: (address, length, route) => told.set(ipv4Text(address, length), route),
+    setId: (id, route) => told.set(prefixText(0, world.rib.tables[0]!.prefixes, id), route),
   }
   const feed = new FibFeed(world.rib, listener, new OwnRoutes(world.rib))
   const accept = ['10.0.0.0/8', 'fd00::/8'].map((text) => ({ ...parsePrefix(text), text }))

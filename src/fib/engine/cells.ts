@@ -1,6 +1,7 @@
 /**
  * The engine's cells by prefix, and the queue of those that are marked, in order of age (pure).
  */
+import type { PrefixTable } from '../../rib/prefix-table.js'
 import { PrefixMap } from '../prefix-map.js'
 import { Cell, UNMARKED } from './cell.js'
 
@@ -12,9 +13,8 @@ export class Cells {
   #sets = 0
   #adopted = 0
 
-  /** `seed`: any 32 bits that nobody outside knows. */
-  constructor(seed: number) {
-    this.#cells = new PrefixMap(seed, (ipv4, length, text) => new Cell(ipv4, length, text))
+  constructor(prefixes: PrefixTable) {
+    this.#cells = new PrefixMap(prefixes, (ipv4, length, text) => new Cell(ipv4, length, text))
   }
 
   get(prefix: string): Cell | undefined {
@@ -25,9 +25,9 @@ export class Cells {
     return this.#cells.obtain(prefix)
   }
 
-  /** `address`: signed 32 bits, host bits zero. */
-  obtainIpv4(address: number, length: number): Cell {
-    return this.#cells.obtainIpv4(address, length)
+  /** By the id of an IPv4 prefix. */
+  obtainId(id: number): Cell {
+    return this.#cells.obtainId(id)
   }
 
   values(): IterableIterator<Cell> {

@@ -2,6 +2,8 @@
  * What the engine's parts share: the options, the pictures of what is wanted and what is there, and in which phase we are.
  */
 import { randomInt } from 'node:crypto'
+import { Family } from '../../net/family.js'
+import { PrefixTable } from '../../rib/prefix-table.js'
 import { ActualTable } from '../actual.js'
 import type { FibDriver, FibFact } from '../driver.js'
 import type { Encapsulator } from '../encap/types.js'
@@ -27,6 +29,8 @@ export interface EngineOptions {
   readonly log: (fact: FibFact) => void
   /** Taken before anything is read; rejects with a FibError where somebody else has it. Resolves with what gives it back. */
   readonly lock?: () => Promise<() => Promise<void>>
+  /** IPv4 prefixes of the RIB: then they can be named by their ids in it (`setId`). */
+  readonly prefixes?: PrefixTable
   /** Most prefixes planned and written in one go: 1000. */
   readonly batch?: number
   /** Pause where the driver loses changes twice in a row; 500. */
@@ -36,7 +40,7 @@ export interface EngineOptions {
 export class EngineState implements WaySource {
   readonly options: EngineOptions
   readonly actual: ActualTable
-  readonly cells = new Cells(randomInt(2 ** 32))
+  readonly cells: Cells
   readonly ways: Ways
   rules: HopRules
   phase: 'new' | 'running' | 'stopped' = 'new'
@@ -47,6 +51,7 @@ export class EngineState implements WaySource {
 
   constructor(options: EngineOptions) {
     this.options = options
+    this.cells = new Cells(options.prefixes ?? new PrefixTable(Family.IPV4_UNICAST, randomInt(2 ** 32)))
     this.rules = options.rules
     this.actual = new ActualTable(options.table)
     this.ways = new Ways(this)
