@@ -46,7 +46,7 @@ export async function runDaemon(file: string): Promise<number> {
     log.close()
     return 1
   }
-  const endWarmUp = warmUp(speaker.hasFib, () => speaker.lastStateChangeMs)
+  const endWarmUp = warmUp(speaker.fibConfig, () => speaker.lastStateChangeMs)
   log.write('daemon-stop', { reason: await stopped })
   endWarmUp()
   await speaker.stop()

@@ -28,9 +28,7 @@ export interface RuleContext {
 export function sourceOptionsOf(peer: Peer, negotiated: Negotiated, context: RuleContext): SourceOptions {
   const { config: neighbor } = peer
   const config = context.config()
-  const link = linkBehind(peer, context)
-  const role = roleOf(neighbor)
-  return {
+  const fields = {
     // Policies name neighbours as they stand in the configuration: the peers of a range by the range.
     name: peer.rangeName ?? peer.name,
     kind: peerKind(neighbor, config),
@@ -46,7 +44,47 @@ export function sourceOptionsOf(peer: Peer, negotiated: Negotiated, context: Rul
     importPolicy: context.policies.importOf(neighbor),
     attributeRules: attributeRulesOf(neighbor),
     extendedNextHop: negotiated.extendedNextHop,
-    ...(link === null ? {} : { link }),
+  }
+  return sourceOptions(fields, linkBehind(peer, context), roleOf(neighbor))
+}
+
+/** Made in one place for all sources, the rehearsal's too: V8 compiles for objects that were made alike, and begins anew where others come. */
+export function sourceOptions(
+  fields: Required<Omit<SourceOptions, 'link' | 'role'>>,
+  link: SourceOptions['link'] | null,
+  role: Role | null,
+): SourceOptions {
+  const { name, kind, bgpId, asn, localAsn, address, as4, addPathReceive, weight, allowOwnAs } = fields
+  const { intake, importPolicy, attributeRules: rules, extendedNextHop } = fields
+  return {
+    name,
+    kind,
+    bgpId,
+    asn,
+    localAsn,
+    address,
+    as4,
+    addPathReceive,
+    weight,
+    allowOwnAs,
+    intake: {
+      enforceFirstAs: intake.enforceFirstAs,
+      prependAsn: intake.prependAsn,
+      honorGracefulShutdown: intake.honorGracefulShutdown,
+      drained: intake.drained,
+    },
+    importPolicy,
+    attributeRules: {
+      allowAsSets: rules.allowAsSets,
+      maxAsPath: rules.maxAsPath,
+      maxCommunities: rules.maxCommunities,
+      maxSets: rules.maxSets,
+      discard: rules.discard,
+      withdraw: rules.withdraw,
+      tunnelEncapsulation: rules.tunnelEncapsulation,
+    },
+    extendedNextHop,
+    ...(link == null ? {} : { link }),
     ...(role === null ? {} : { role }),
   }
 }

@@ -11,8 +11,8 @@ import type { SessionFact } from '../bgp/session-types.js'
 import { diffConfig, formatDiff } from '../config/diff.js'
 import { loadConfig } from '../config/load.js'
 import { formatProblem } from '../config/problems.js'
-import type { Config, ConfigDiff, NeighborConfig } from '../config/types.js'
-import { createFib } from '../fib/fib.js'
+import type { Config, ConfigDiff, FibConfig, NeighborConfig } from '../config/types.js'
+import { createFib, fibOptions } from '../fib/fib.js'
 import type { Fib } from '../fib/types.js'
 import type { Log } from '../log.js'
 import { FAMILIES, Family } from '../net/family.js'
@@ -78,13 +78,12 @@ export class Speaker {
       released: () => this.#sweep.look(),
     })
     this.#fib = createFib(
-      {
-        ...config.fib,
+      fibOptions(config.fib, {
         takeOver: withLeftProtocols(config.fib, this.#restart),
         file: config.file,
         prefixes: this.#rib.tables[Family.IPV4_UNICAST]!.prefixes,
         nodeAddresses: nodeAddresses(config),
-      },
+      }),
       { log: (fact) => log.write(fact.event, fact.fields as never) },
     )
     this.#feed = new FibFeed(this.#rib, this.#fib, this.#own)
@@ -146,9 +145,9 @@ export class Speaker {
     this.#views = createViews(context, this.#errors, () => this.#ready())
   }
 
-  /** Routes go further than to the other peers. */
-  get hasFib(): boolean {
-    return this.#fib.driver !== 'off'
+  /** Null: routes go no further than to the other peers. */
+  get fibConfig(): FibConfig | null {
+    return this.#fib.driver === 'off' ? null : this.#config.fib
   }
 
   /** When a session changed its state last, by performance.now(). */

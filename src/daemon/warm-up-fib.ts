@@ -3,8 +3,12 @@
  */
 import type { FibConfig } from '../config/types.js'
 import { DONE, type FibDriver, type FibOperation, type FibOutcome } from '../fib/driver.js'
+import { createEncapsulator } from '../fib/encap/encapsulator.js'
+import type { Encapsulator } from '../fib/encap/types.js'
 import { FibEngine } from '../fib/engine.js'
+import { fibOptions } from '../fib/fib.js'
 import { RouteTranslator } from '../fib/netlink-routes.js'
+import type { KernelRoute } from '../fib/types.js'
 import { Family } from '../net/family.js'
 import { parsePrefix } from '../net/prefix.js'
 import { NetlinkWriter } from '../netlink/message.js'
@@ -19,15 +23,17 @@ export interface RehearsedFib {
   stop(): void
 }
 
-export function rehearseFib(rib: Rib): RehearsedFib {
+/** `config` as it is, but for what is accepted; tunnels are left out. */
+export function rehearseFib(rib: Rib, config: FibConfig): RehearsedFib {
+  const { prefixes } = rib.tables[Family.IPV4_UNICAST]!
   const driver = new NowhereDriver()
   const engine = new FibEngine({
     name: 'netlink',
     why: '',
     driver,
-    table: RULES.table,
-    protocol: RULES.protocol,
-    rules: RULES,
+    table: TARGET.table,
+    protocol: TARGET.protocol,
+    rules: fibOptions(config, { takeOver: [], file: '', prefixes, nodeAddresses: [] }),
     resolve: (gateway) => ({
       metric: 0,
       hops: [{ gateway, device: DEVICE, onlink: false }],
@@ -35,13 +41,13 @@ export function rehearseFib(rib: Rib): RehearsedFib {
       reason: '',
       length: 24,
     }),
-    tunnel: null,
+    tunnel: config.encapsulation === 'never' ? tunnels(config) : null,
     log: () => {},
     batch: BATCH,
-    prefixes: rib.tables[Family.IPV4_UNICAST]!.prefixes,
+    prefixes,
   })
   const feed = new FibFeed(rib, engine, new OwnRoutes(rib))
-  feed.configure(RULES)
+  feed.configure({ ...config, accept: [parsePrefix('10.0.0.0/8')] })
   // Begun in this turn, and nothing in it can fail.
   void engine.start()
   return {
@@ -53,13 +59,24 @@ export function rehearseFib(rib: Rib): RehearsedFib {
   }
 }
 
+/** They have nothing to do. */
+function tunnels({ tunnelAddress, vxlan, udp }: FibConfig): Encapsulator {
+  const log = (): void => {}
+  return createEncapsulator({ netns: null, nodeAddresses: [], tunnelAddress, vxlan, udp, watchNeighbours: null, log })
+}
+
 class NowhereDriver implements FibDriver {
   written = 0
   readonly #writer = new NetlinkWriter(BATCH * REQUEST_OCTETS)
-  readonly #translator = new RouteTranslator(RULES, { indexOf: () => 1, nameOf: () => DEVICE })
+  readonly #translator = new RouteTranslator(TARGET, { indexOf: () => 1, nameOf: () => DEVICE })
 
   async open(): Promise<void> {}
-  async dump(): Promise<void> {}
+  /** Some of others, so that there is something to compare with. */
+  async dump(take: (route: KernelRoute) => void): Promise<void> {
+    const hops = [{ gateway: null, device: DEVICE, onlink: false }]
+    for (const prefix of ['0.0.0.0/0', '192.0.2.0/24', '192.0.2.1/32'])
+      take({ family: 0, prefix, kind: 'unicast', protocol: 2, metric: 0, table: TARGET.table, hops })
+  }
 
   async apply(operations: readonly FibOperation[]): Promise<readonly FibOutcome[]> {
     this.#writer.clear()
@@ -75,22 +92,4 @@ class NowhereDriver implements FibDriver {
 const DEVICE = 'eth0'
 const BATCH = 2000
 const REQUEST_OCTETS = 64
-const RULES: FibConfig = Object.freeze({
-  driver: 'netlink',
-  table: 254,
-  protocol: 1,
-  accept: [parsePrefix('10.0.0.0/8')],
-  metric: 0,
-  metricFromLocalPref: false,
-  sources: [null, null],
-  maxPaths: 1,
-  programClusterRoutes: 'Enabled',
-  takeOver: [],
-  encapsulation: 'never',
-  tunnelDevice: '',
-  tunnelAddress: null,
-  vxlan: { layout: 'flannel', vni: 1, port: 1, device: '', address: null, mac: null },
-  udp: { device: '', port: 1 },
-  onExit: 'keep',
-  sweepAfterMs: 0,
-} as const)
+const TARGET = Object.freeze({ table: 254, protocol: 1 })

@@ -2,24 +2,29 @@
  * A rehearsal: small tables of made-up routes go through all that a table goes through, from octets to octets, in a RIB and groups of their own, while the process has
  * nothing else to do. The first real table, and the first loss of a peer, then meet compiled code (gain: bench/README.md, 'What was tried').
  *
+ * Everything is made as the real one is, by the same functions where there are any: V8 compiles for objects of the same make, and throws the code away when others come.
+ *
  * It runs once after the start, in steps of a few milliseconds, waits while sessions come or go and while the event loop is late, and leaves nothing behind.
  */
 import { encodeSegments } from '../bgp/attributes/as-path.js'
 import { NO_ATTRIBUTES } from '../bgp/attributes/decode.js'
 import { encodePathAttributes } from '../bgp/attributes/encode.js'
 import { Framer } from '../bgp/wire/framer.js'
+import type { FibConfig } from '../config/types.js'
 import { Family } from '../net/family.js'
 import { type ExporterOptions, PLAIN_CLIENT } from '../reflector/exporter.js'
 import { Reflector } from '../reflector/reflector.js'
 import { AdjRibIn } from '../rib/adj-rib-in.js'
+import type { AttributeRules } from '../rib/attribute-rules.js'
 import { PLAIN_INTAKE } from '../rib/intake.js'
 import { Rib } from '../rib/rib.js'
-import { type RibSource, SourceKind } from '../rib/source.js'
+import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
+import { sourceOptions } from './peer-rules.js'
 import { rehearseFib } from './warm-up-fib.js'
 
 /** Begins soon; returns what ends it early. `quietSince`: when a session changed its state last, by performance.now(). */
-export function warmUp(withFib: boolean, quietSince: () => number = () => Number.NEGATIVE_INFINITY): () => void {
-  const steps = rehearsal(withFib)
+export function warmUp(fib: FibConfig | null, quietSince: () => number = () => Number.NEGATIVE_INFINITY): () => void {
+  const steps = rehearsal(fib)
   let dueMs = 0
   let timer: NodeJS.Timeout
   const wait = (ms: number): void => {
@@ -36,9 +41,9 @@ export function warmUp(withFib: boolean, quietSince: () => number = () => Number
 }
 
 /** All of it, step by step: twice, since code that has seen one RIB only is compiled for that one. */
-export function* rehearsal(withFib: boolean): Generator<void, Heard> {
+export function* rehearsal(fib: FibConfig | null = null): Generator<void, Heard> {
   const heard = { announced: 0, withdrawn: 0, written: 0 }
-  for (let round = 0; round < 2; round++) yield* oneRound(round, heard, withFib)
+  for (let round = 0; round < 2; round++) yield* oneRound(round, heard, fib)
   return heard
 }
 
@@ -50,15 +55,22 @@ export interface Heard {
   written: number
 }
 
-function* oneRound(round: number, heard: Heard, withFib: boolean): Generator<void, void> {
-  const rib = new Rib({ asn: ASN, routerId: 1, clusterId: 1, seed: round, nodeName: '', nowSeconds: () => 0 })
+function* oneRound(round: number, heard: Heard, config: FibConfig | null): Generator<void, void> {
+  const rib = new Rib({
+    asn: ASN,
+    routerId: 1,
+    clusterId: 1,
+    seed: round,
+    nodeName: '',
+    nowSeconds: () => performance.now() / 1000,
+  })
   const reflector = new Reflector(rib, round)
   const input = new AdjRibIn(rib, { fault: () => {}, endOfRib: () => {} })
   const framer = new Framer()
   const taken: (() => void)[] = []
-  const fib = withFib ? rehearseFib(rib) : null
+  const fib = config === null ? null : rehearseFib(rib, config)
   const join = (number: number): RibSource => {
-    const source = rib.openSource(sourceOptions(number))
+    const source = rib.openSource(optionsOf(number))
     const client = new Framer()
     const told = number === RECEIVER ? heard : { announced: 0, withdrawn: 0, written: 0 }
     const send = (chunks: readonly Uint8Array[], done: () => void): void => {
@@ -82,6 +94,8 @@ function* oneRound(round: number, heard: Heard, withFib: boolean): Generator<voi
     } while (reflector.hasTableWork || reflector.hasQueue || taken.length > 0)
   }
   const sender = join(1)
+  const take = (buffer: Uint8Array, start: number, end: number): void =>
+    input.update(sender, 1, buffer, start, end, rib.nowSeconds())
   join(RECEIVER)
   settle()
   for (const withdraws of [false, true, false]) {
@@ -89,7 +103,10 @@ function* oneRound(round: number, heard: Heard, withFib: boolean): Generator<voi
       const end = at + (heard.announced < SLOW_PREFIXES ? UPDATE_PREFIXES * 4 : STEP_PREFIXES)
       for (let n = at; n < end; n += UPDATE_PREFIXES) {
         const message = withdraws ? withdrawal(n) : announcement(n)
-        framer.push(message, (buffer, start, end) => input.update(sender, 1, buffer, start, end), 4096)
+        // Some lie across two chunks.
+        const cut = (n / UPDATE_PREFIXES) % 3 === 0 ? 40 : message.length
+        framer.push(message.subarray(0, cut), take, 4096)
+        if (cut < message.length) framer.push(message.subarray(cut), take, 4096)
       }
       settle()
       at = end
@@ -147,8 +164,8 @@ function nlri(first: number): Uint8Array {
   return Uint8Array.from(octets)
 }
 
-function sourceOptions(number: number) {
-  return {
+function optionsOf(number: number): SourceOptions {
+  const fields = {
     name: `${number}`,
     kind: SourceKind.CLIENT,
     bgpId: number,
@@ -161,7 +178,10 @@ function sourceOptions(number: number) {
     allowOwnAs: 0,
     intake: PLAIN_INTAKE,
     importPolicy: null,
+    attributeRules: PLAIN_RULES,
+    extendedNextHop: false,
   }
+  return sourceOptions(fields, null, null)
 }
 
 const ASN = 64_512
@@ -171,6 +191,15 @@ const CLIENT: ExporterOptions = Object.freeze({
   localAsn: ASN,
   clusterId: 1,
   selfNextHop: Uint8Array.of(192, 0, 2, 254),
+})
+const PLAIN_RULES: AttributeRules = Object.freeze({
+  allowAsSets: false,
+  maxAsPath: 1000,
+  maxCommunities: 1000,
+  maxSets: 1_000_000,
+  discard: [],
+  withdraw: [],
+  tunnelEncapsulation: true,
 })
 const ROUND_PREFIXES = 8192
 const STEP_PREFIXES = 512

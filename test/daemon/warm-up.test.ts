@@ -1,12 +1,16 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import type { FibConfig } from '../../src/config/types.js'
 import { rehearsal, warmUp } from '../../src/daemon/warm-up.js'
+import { BASE } from '../fib/support.js'
+
+const fib: FibConfig = { ...BASE, sweepAfterMs: 0 }
 
 t.test(
   'the rehearsal goes through everything: each prefix is announced, withdrawn and announced again, then withdrawn with its peer',
   async (t) => {
     let steps = 0
-    const run = rehearsal(true)
+    const run = rehearsal(fib)
     let result = run.next()
     for (; result.done !== true; result = run.next()) {
       steps++
@@ -23,7 +27,7 @@ t.test(
 
 t.test('it ends early when asked to, and does not keep the process', async (t) => {
   const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
-  const end = warmUp(true)
+  const end = warmUp(fib)
   t.equal(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, before, 'no timer that holds')
   end()
 })

@@ -106,7 +106,7 @@ export class Writer {
   async #nextBatch(): Promise<Planned> {
     const queue = this.#state.cells
     const operations: FibOperation<Cell>[] = []
-    let marks = new Float64Array(MARKS)
+    let marks = new Float64Array(this.#batchLimit + SPARE_MARKS)
     const busy: Cell[] = []
     let oldest = Number.POSITIVE_INFINITY
     let looked = 0
@@ -246,7 +246,7 @@ interface Batch extends Planned {
 const MAX_BATCH = 1000
 /** Work between two turns of the event loop. */
 const SLICE_MS = 4
-/** Room for marks at first. */
-const MARKS = 1024
+/** A prefix may have several operations. */
+const SPARE_MARKS = 16
 const LOOK_CELLS = 64
 const LOST_DELAY_MS = 500
