@@ -19,6 +19,8 @@ export interface Link {
   end(): void
   /** Ends it at once (RST). No more events. */
   reset(): void
+  /** Calls when both ends have closed the connection, or one has given it up; at once when that has been. Links in memory have none: there both end together. */
+  onceOver?(call: () => void): void
   pause(): void
   resume(): void
   /** Who gets the events from now on. Until it is called nothing is read. */

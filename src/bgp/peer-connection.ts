@@ -6,7 +6,7 @@ import type { Clock } from './clock.js'
 import type { NotificationError } from './errors.js'
 import type { Attempt, Dial, DialOptions, Link } from './link.js'
 import { Session, type SessionOptions, type SessionOutput } from './session.js'
-import type { SessionState } from './session-types.js'
+import type { EndedConnection, SessionState } from './session-types.js'
 
 /** What the peer makes of its connections. */
 export interface ConnectionOwner {
@@ -30,7 +30,7 @@ export interface ConnectionOwner {
 
 export type PeerOutput = Exclude<SessionOutput, { type: 'connect' | 'send' | 'close' }>
 
-export class PeerConnection {
+export class PeerConnection implements EndedConnection {
   readonly session: Session
   /** What of the session's state has been reported so far. */
   state: SessionState = 'Idle'
@@ -38,6 +38,8 @@ export class PeerConnection {
   awaitingReadPass = false
   readonly #owner: ConnectionOwner
   #link: Link | null = null
+  /** That the session has ended; the peer may still have to read our last words. */
+  #endedLink: Link | null = null
   #attempt: Attempt | null = null
   #draining = false
 
@@ -56,6 +58,12 @@ export class PeerConnection {
 
   get link(): Link | null {
     return this.#link
+  }
+
+  onceOver(call: () => void): void {
+    const link = this.#endedLink
+    if (link?.onceOver === undefined) call()
+    else link.onceOver(call)
   }
 
   /** The TCP connection is there, opened by us or by the peer. */
@@ -188,6 +196,7 @@ export class PeerConnection {
     const link = this.#link
     const attempt = this.#attempt
     this.#link = null
+    this.#endedLink = link
     this.#attempt = null
     attempt?.cancel()
     if (reset) link?.reset()

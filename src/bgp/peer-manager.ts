@@ -367,4 +367,4 @@ class SmallestFreeIds implements PeerIds {
 
 const DEFAULT_PENDING = 10_000
 /** After this a socket that does not take our NOTIFICATION is reset. */
-const STOP_LIMIT_MS = 1_500
+const STOP_LIMIT_MS = 3_000

@@ -581,7 +581,7 @@ export class Peer implements Wakeable {
       this.#tryAt(nowMs + (otherAsn ? 0 : jitterAround(this.#config.connectRetryMs, this.#context.random)))
     }
     this.#refreshState(reason.text)
-    if (wasCurrent) this.#context.events.down(this, reason)
+    if (wasCurrent) this.#context.events.down(this, reason, connection)
     this.#goneIfDynamic()
   }
 

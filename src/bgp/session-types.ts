@@ -8,6 +8,12 @@ import type { Negotiated } from './message/message.js'
 export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
 
 /** Why a session ended or a connection was refused, in words and on the wire. */
+/** The connection of a session that is over. The peer may still have to read our last words. */
+export interface EndedConnection {
+  /** Calls when the peer has closed its side too, and so has our NOTIFICATION, or had its time for it; at once when nothing is left of the connection. */
+  onceOver(call: () => void): void
+}
+
 export interface DownReason {
   readonly kind:
     | 'admin' // neighbor down, deconfigured, daemon stop
@@ -99,7 +105,7 @@ export interface SessionFact {
 export interface PeerEvents<P> {
   established(peer: P, negotiated: Negotiated): void
   /** After established only; the session is gone, its routes have to go. */
-  down(peer: P, reason: DownReason): void
+  down(peer: P, reason: DownReason, ended: EndedConnection): void
   /**
    * A whole UPDATE lies at buffer[start, end), header included. May throw NotificationError, which ends this session.
    * The buffer belongs to the transport: what has to stay is copied. `nowMs`: when it was read.

@@ -221,6 +221,11 @@ class SocketLink implements Link, Waiting {
     this.#socket.resetAndDestroy()
   }
 
+  onceOver(call: () => void): void {
+    if (this.#socket.closed) call()
+    else this.#socket.once('close', call)
+  }
+
   pause(): void {
     this.#paused = true
     this.#socket.pause()
@@ -370,4 +375,4 @@ const PIECE_OCTETS = 8192
 const HOLD_MS = 1
 const NO_DESCRIPTOR = 'this Node.js does not tell the descriptor of a socket: its options cannot be set'
 /** How long a connection that we end may take to deliver our last octets. */
-const LINGER_MS = 2_000
+const LINGER_MS = 4_000

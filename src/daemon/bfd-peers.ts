@@ -11,7 +11,7 @@ import { BfdClient, type BfdReport } from '../bfd/client.js'
 import { type BfdChange, type BfdRow, type BfdSettings, type BfdState, diagnosticText } from '../bfd/types.js'
 import { NotificationError } from '../bgp/errors.js'
 import type { Peer } from '../bgp/peer.js'
-import type { DownReason } from '../bgp/session-types.js'
+import type { DownReason, EndedConnection } from '../bgp/session-types.js'
 import type { NeighborConfig } from '../config/types.js'
 import type { Log } from '../log.js'
 import { linkOf } from './local-addresses.js'
@@ -38,6 +38,8 @@ export class BfdPeers {
   readonly #client: BfdClient
   readonly #byPeer = new Map<Peer, BfdPeer>()
   readonly #byId = new Map<number, BfdPeer>()
+  /** Ids of those whose BGP session has ended and whose connection has not yet, by address. */
+  readonly #leaving = new Map<string, number>()
   #unchecked: string | null = null
   #trouble = ''
 
@@ -61,9 +63,23 @@ export class BfdPeers {
     if (peer.config.bfd !== null) this.#open(peer, peer.config.bfd)
   }
 
-  down(peer: Peer, reason: DownReason): void {
+  /**
+   * The peer hears AdminDown when it has closed the connection, and so knows from BGP why: AdminDown that overtook our NOTIFICATION would make it a failure of
+   * the path, which some (BIRD) end without graceful restart. Until then BFD goes on, unheard.
+   */
+  down(peer: Peer, reason: DownReason, ended: EndedConnection): void {
     const entry = this.#byPeer.get(peer)
-    if (entry !== undefined) this.#close(entry, reason.kind === 'bfd')
+    if (entry === undefined) return
+    if (reason.kind === 'bfd') {
+      this.#close(entry, true)
+      return
+    }
+    this.#forget(entry)
+    const { address } = peer
+    this.#leaving.set(address, entry.id)
+    ended.onceOver(() => {
+      if (this.#leaving.get(address) === entry.id) this.#leave(address)
+    })
   }
 
   /** A reload: timers change by a Poll Sequence, without a loss; BFD begins or ends on the live session. */
@@ -93,6 +109,7 @@ export class BfdPeers {
   stop(): Promise<void> {
     this.#byId.clear()
     this.#byPeer.clear()
+    this.#leaving.clear()
     return this.#client.stop()
   }
 
@@ -118,6 +135,7 @@ export class BfdPeers {
   #open(peer: Peer, bfd: NonNullable<NeighborConfig['bfd']>): void {
     const { localAddress, address } = peer
     if (localAddress === null) return
+    this.#leave(address)
     const multihop = this.#isMultihop(peer, bfd)
     const settings = settingsOf(bfd)
     const id = this.#client.open({ address, localAddress, multihop }, settings)
@@ -127,9 +145,20 @@ export class BfdPeers {
   }
 
   #close(entry: BfdPeer, failed: boolean): void {
+    this.#forget(entry)
+    this.#client.close(entry.id, failed)
+  }
+
+  #forget(entry: BfdPeer): void {
     this.#byPeer.delete(entry.peer)
     this.#byId.delete(entry.id)
-    this.#client.close(entry.id, failed)
+  }
+
+  #leave(address: string): void {
+    const id = this.#leaving.get(address)
+    if (id === undefined) return
+    this.#leaving.delete(address)
+    this.#client.close(id, false)
   }
 
   /** Not said in the configuration: what is not on the link of the session is over routers. */

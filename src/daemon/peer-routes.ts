@@ -8,7 +8,7 @@ import { NotificationError } from '../bgp/errors.js'
 import type { FaultPlace } from '../bgp/message/fault-place.js'
 import { MessageType, type Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
-import type { DownReason, PeerEvents, RefreshMark, SessionState } from '../bgp/session-types.js'
+import type { DownReason, EndedConnection, PeerEvents, RefreshMark, SessionState } from '../bgp/session-types.js'
 import type { Config, NeighborConfig } from '../config/types.js'
 import type { Log } from '../log.js'
 import { FAMILIES, type Family, familyRow } from '../net/family.js'
@@ -123,11 +123,11 @@ export class PeerRoutes implements PeerEvents<Peer> {
     this.#context.progress()
   }
 
-  down(peer: Peer, reason: DownReason): void {
+  down(peer: Peer, reason: DownReason, ended: EndedConnection): void {
     const live = this.live.get(peer)
     if (live === undefined) return
     this.live.delete(peer)
-    this.#context.bfd?.down(peer, reason)
+    this.#context.bfd?.down(peer, reason, ended)
     for (const member of live.members) this.#context.reflector.leave(member)
     live.members = []
     if (!this.stale.keep(live, reason)) {

@@ -205,7 +205,7 @@ export class Speaker {
     const began = this.#listening
     await this.#manager.stop('', began && routes === 'keep' && !this.#fib.flushed)
     this.#listening = false
-    // With the end of its BGP session each peer has been told AdminDown.
+    // Each peer has closed its BGP session, or has had its time for it.
     await this.#bfd.stop()
     await this.#clearing
     await this.#restart.stop(began)

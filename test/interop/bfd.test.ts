@@ -3,6 +3,7 @@
  * change on the live session, and a main loop that does not turn keeps it up. The times that it took are printed, not judged: the machine may be busy.
  */
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { BfdSessionView, BfdView } from '../../src/api/types.js'
 import { REQUIREMENTS } from '../support/daemons/index.js'
@@ -86,8 +87,8 @@ interface LogLine {
 
 t.test('BFD with BIRD and FRR', async (t) => {
   const needed = [REQUIREMENTS.bird, REQUIREMENTS.frr]
-  const commands = [...needed.flatMap((one) => one.commands), '/usr/lib/frr/bfdd', 'ip']
-  const packages = [...needed.map((one) => one.package), 'iproute2']
+  const commands = [...needed.flatMap((one) => one.commands), '/usr/lib/frr/bfdd', 'ip', 'tcpdump']
+  const packages = [...needed.map((one) => one.package), 'iproute2', 'tcpdump']
   if (!requireOrSkip(t, { commands, packages, root: true })) return
   const segment = new Segment(t)
   const here = segment.host('us', 1)
@@ -280,15 +281,36 @@ protocol bgp b { local ${bulkHost.v4} as ${ASN}; neighbor ${here.v4} as ${ASN}; 
   })
 
   t.test('we stop: BGP ends by its own words, and then the peers hear AdminDown', async (t) => {
-    await us.stop()
-    await until('AdminDown', async () => /Down/.test(await bird.ask('show', 'bfd', 'sessions')))
+    // Slow enough that a BIRD that is held for a moment is not missed by either side.
+    us.overrides = { listen, neighbors: neighbors({ interval: '1s', minReceive: '1s', multiplier: 10 }) }
+    us.reload()
+    await us.isUp(birdHost.v4, 3000)
+    const dumpFile = join(birdHost.dir, 'dump.log')
+    const filter = `host ${here.v4} and (tcp port 179 or udp port 3784)`
+    const dump = segment.add(
+      new Process(birdHost.netns, dumpFile, 'tcpdump', ['-n', '-v', '-l', '-i', 'eth0', '--immediate-mode', filter]),
+    )
+    const packets = (): string[] => readFileSync(dumpFile, 'utf8').replaceAll(/\n\s+/g, ' ').split('\n')
+    const ours = new RegExp(`${here.v4}\\.\\d+ > ${birdHost.v4}`)
+    const closes = new RegExp(`${birdHost.v4}\\.\\d+ > ${here.v4}\\.\\d+: Flags \\[[^\\]]*[FR]`)
+    const find = (pattern: RegExp): number => packets().findIndex((line) => ours.test(line) && pattern.test(line))
+    await until('tcpdump listens', () => /listening on/.test(readFileSync(dumpFile, 'utf8')))
+    // What is said without an answer has all the time to arrive before BIRD goes on.
+    bird.signal('SIGSTOP')
+    const stopped = us.stop()
+    await until('our NOTIFICATION', () => find(/Notification Message/) >= 0)
+    bird.signal('SIGCONT')
+    await stopped
+    await until('our AdminDown', () => find(/State AdminDown/) >= 0)
+    dump.signal('SIGTERM')
+    const closed = packets().findIndex((line) => closes.test(line))
+    t.ok(closed >= 0 && closed < find(/State AdminDown/), 'BIRD has closed the connection before')
     const told = await until(
       'the end of the session',
       () => node.lines().filter(({ from, peer }) => from === 'Established' && peer === 'us'),
       (lines) => lines.length > 0,
     )
     t.match(told[0]?.reason, /received NOTIFICATION .*6\/2 \(Cease\/Administrative Shutdown\)/)
-    // Had AdminDown come first, BIRD would have closed the session and heard no NOTIFICATION. Later it may well add BFD's end to a protocol that waits for its next try.
     await until('BIRD has heard why', () => /four: Received: Administrative shutdown/.test(bird.log()))
   })
 })
