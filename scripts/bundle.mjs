@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
+import { exercise } from './exercise.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -44,8 +45,16 @@ async function bundleDaemon() {
   const { codeFileOf, loadScript } = await import(pathToFileURL(join(root, 'dist/src/cli/cached-daemon.js')).href)
   const { exports, script } = loadScript(outfile)
   // Functions that have not run are not in the code.
-  exports.loadConfig(join(root, 'bgp.example.yaml'))
-  for (const step of exports.rehearsal()) void step
+  const loaded = exports.loadConfig(join(root, 'bgp.example.yaml'))
+  if (!loaded.ok) throw new Error(`bgp.example.yaml: ${loaded.problems[0]?.message}`)
+  for (const step of exports.rehearsal(loaded.config.fib)) void step
+  try {
+    await exercise(exports)
+  } catch (error) {
+    process.stderr.write(
+      `nodebgp: the daemon will start somewhat slower, because it could not be tried out on loopback: ${error.message}\n`,
+    )
+  }
   writeFileSync(codeFileOf(outfile), script.createCachedData())
 }
 
@@ -53,6 +62,8 @@ async function bundleDaemon() {
 const DAEMON = `
   export { runDaemon } from './dist/src/daemon.js'
   export { loadConfig } from './dist/src/config/load.js'
+  export { Speaker } from './dist/src/daemon/speaker.js'
+  export { createLogger } from './dist/src/log.js'
   export { rehearsal } from './dist/src/daemon/warm-up.js'
 `
 const COMMON = {

@@ -21,7 +21,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const BUNDLER = join(root, 'scripts', 'bundle.mjs')
+/** What dist is made by, besides the sources. */
+const MAKERS = [
+  'tsconfig.json',
+  'package-lock.json',
+  'bgp.example.yaml',
+  'scripts/bundle.mjs',
+  'scripts/exercise.mjs',
+].map((file) => join(root, file))
 
 /** A failure that the reader can do something about: shown without a stack. */
 export class PrepareError extends Error {}
@@ -86,7 +93,7 @@ function installedByHand() {
 async function compile() {
   const sources = ['src', 'test', 'bench', 'fuzz'].flatMap((folder) => listFiles(join(root, folder), '.ts'))
   const digest = createHash('sha256')
-  for (const file of [...sources, join(root, 'tsconfig.json'), join(root, 'package-lock.json'), BUNDLER]) {
+  for (const file of [...sources, ...MAKERS]) {
     const { size, mtimeMs } = statSync(file)
     digest.update(`${file} ${size} ${mtimeMs}\n`)
   }

@@ -18,6 +18,18 @@ import { SourceKind, type SourceOptions } from '../rib/source.js'
 import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
 import type { Policies } from './policies.js'
 
+export type IntakeSettings = Pick<NeighborConfig, 'enforceFirstAs' | 'honorGracefulShutdown' | 'ebgp'>
+export type AttributeSettings = Pick<
+  NeighborConfig,
+  | 'allowAsSets'
+  | 'maxAsPath'
+  | 'maxCommunities'
+  | 'maxAttributeSets'
+  | 'discardAttributes'
+  | 'treatAsWithdrawAttributes'
+  | 'tunnelEncapsulation'
+>
+
 export interface RuleContext {
   readonly config: () => Config
   readonly policies: Policies
@@ -40,7 +52,7 @@ export function sourceOptionsOf(peer: Peer, negotiated: Negotiated, context: Rul
     addPathReceive: negotiated.addPathReceive,
     weight: neighbor.weight,
     allowOwnAs: neighbor.allowOwnAs,
-    intake: intakeOf(peer),
+    intake: intakeOf(neighbor, prependedAsn(peer), leaves(peer)),
     importPolicy: context.policies.importOf(neighbor),
     attributeRules: attributeRulesOf(neighbor),
     extendedNextHop: negotiated.extendedNextHop,
@@ -48,14 +60,17 @@ export function sourceOptionsOf(peer: Peer, negotiated: Negotiated, context: Rul
   return sourceOptions(fields, linkBehind(peer, context), roleOf(neighbor))
 }
 
-/** Made in one place for all sources, the rehearsal's too: V8 compiles for objects that were made alike, and begins anew where others come. */
+/**
+ * Like intakeOf and attributeRulesOf made in one place for all sources, the rehearsal's too: V8 compiles for objects that were made alike, and begins anew where
+ * others come.
+ */
 export function sourceOptions(
   fields: Required<Omit<SourceOptions, 'link' | 'role'>>,
   link: SourceOptions['link'] | null,
   role: Role | null,
 ): SourceOptions {
   const { name, kind, bgpId, asn, localAsn, address, as4, addPathReceive, weight, allowOwnAs } = fields
-  const { intake, importPolicy, attributeRules: rules, extendedNextHop } = fields
+  const { intake, importPolicy, attributeRules, extendedNextHop } = fields
   return {
     name,
     kind,
@@ -67,22 +82,9 @@ export function sourceOptions(
     addPathReceive,
     weight,
     allowOwnAs,
-    intake: {
-      enforceFirstAs: intake.enforceFirstAs,
-      prependAsn: intake.prependAsn,
-      honorGracefulShutdown: intake.honorGracefulShutdown,
-      drained: intake.drained,
-    },
+    intake,
     importPolicy,
-    attributeRules: {
-      allowAsSets: rules.allowAsSets,
-      maxAsPath: rules.maxAsPath,
-      maxCommunities: rules.maxCommunities,
-      maxSets: rules.maxSets,
-      discard: rules.discard,
-      withdraw: rules.withdraw,
-      tunnelEncapsulation: rules.tunnelEncapsulation,
-    },
+    attributeRules,
     extendedNextHop,
     ...(link == null ? {} : { link }),
     ...(role === null ? {} : { role }),
@@ -136,15 +138,14 @@ export function peerKind(neighbor: NeighborConfig, config: Config): ExporterOpti
   return neighbor.reflectorClient && config.reflector !== null ? SourceKind.CLIENT : SourceKind.NON_CLIENT
 }
 
-function intakeOf(peer: Peer): IntakeRules {
-  const { config } = peer
-  const prepends = config.localAsnMode === 'prepend' && peer.localAsn === config.localAsn
-  return {
-    enforceFirstAs: config.enforceFirstAs,
-    prependAsn: prepends && config.ebgp ? config.localAsn : 0,
-    honorGracefulShutdown: config.honorGracefulShutdown && config.ebgp,
-    drained: leaves(peer),
-  }
+/** `prependAsn`: 0: none. */
+export function intakeOf(neighbor: IntakeSettings, prependAsn: number, drained: boolean): IntakeRules {
+  const { enforceFirstAs, honorGracefulShutdown, ebgp } = neighbor
+  return { enforceFirstAs, prependAsn, honorGracefulShutdown: honorGracefulShutdown && ebgp, drained }
+}
+
+function prependedAsn({ config, localAsn }: Peer): number {
+  return config.ebgp && config.localAsnMode === 'prepend' && localAsn === config.localAsn ? localAsn : 0
 }
 
 /** The part of the export rules that needs more than a look at the configuration. */
@@ -183,7 +184,7 @@ function linkBehind(
   return name === '' ? null : { zone: context.rib.nextHops.zoneOf(name), linkLocalSession }
 }
 
-function attributeRulesOf(neighbor: NeighborConfig): AttributeRules {
+export function attributeRulesOf(neighbor: AttributeSettings): AttributeRules {
   const { allowAsSets, maxAsPath, maxCommunities, maxAttributeSets: maxSets } = neighbor
   const { discardAttributes: discard, treatAsWithdrawAttributes: withdraw, tunnelEncapsulation } = neighbor
   return { allowAsSets, maxAsPath, maxCommunities, maxSets, discard, withdraw, tunnelEncapsulation }

@@ -15,11 +15,9 @@ import { Family } from '../net/family.js'
 import { type ExporterOptions, PLAIN_CLIENT } from '../reflector/exporter.js'
 import { Reflector } from '../reflector/reflector.js'
 import { AdjRibIn } from '../rib/adj-rib-in.js'
-import type { AttributeRules } from '../rib/attribute-rules.js'
-import { PLAIN_INTAKE } from '../rib/intake.js'
 import { Rib } from '../rib/rib.js'
 import { type RibSource, SourceKind, type SourceOptions } from '../rib/source.js'
-import { sourceOptions } from './peer-rules.js'
+import { type AttributeSettings, attributeRulesOf, type IntakeSettings, intakeOf, sourceOptions } from './peer-rules.js'
 import { rehearseFib } from './warm-up-fib.js'
 
 /** Begins soon; returns what ends it early. `quietSince`: when a session changed its state last, by performance.now(). */
@@ -176,9 +174,9 @@ function optionsOf(number: number): SourceOptions {
     addPathReceive: 0,
     weight: 0,
     allowOwnAs: 0,
-    intake: PLAIN_INTAKE,
+    intake: intakeOf(SETTINGS, 0, false),
     importPolicy: null,
-    attributeRules: PLAIN_RULES,
+    attributeRules: attributeRulesOf(SETTINGS),
     extendedNextHop: false,
   }
   return sourceOptions(fields, null, null)
@@ -192,13 +190,16 @@ const CLIENT: ExporterOptions = Object.freeze({
   clusterId: 1,
   selfNextHop: Uint8Array.of(192, 0, 2, 254),
 })
-const PLAIN_RULES: AttributeRules = Object.freeze({
+const SETTINGS: IntakeSettings & AttributeSettings = Object.freeze({
+  ebgp: false,
+  enforceFirstAs: true,
+  honorGracefulShutdown: false,
   allowAsSets: false,
   maxAsPath: 1000,
   maxCommunities: 1000,
-  maxSets: 1_000_000,
-  discard: [],
-  withdraw: [],
+  maxAttributeSets: 1_000_000,
+  discardAttributes: [],
+  treatAsWithdrawAttributes: [],
   tunnelEncapsulation: true,
 })
 const ROUND_PREFIXES = 8192

@@ -200,6 +200,23 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
     },
   )
 
+  t.test('a reload that leaves VXLAN, and one that comes back to it', async (t) => {
+    const rules = { ...BASE, vxlan: { ...BASE.vxlan, address: '10.244.1.0/32' } }
+    const bridges = (): string[] => descendants().filter((command) => command.startsWith(`bridge -n ${n1.name} `))
+    t.equal(bridges().length, 1)
+    a.sweepAdopted()
+    a.reconfigure(rules)
+    await until('the plain route', () => /^10\.244\.2\.0\/26 via 192\.168\.0\.2 dev eth0/m.test(routes(n1)))
+    await until('nobody looks after the device', () => bridges().length === 0)
+    t.equal(neighbours(n1, 'flannel.1').trim(), '')
+    t.notMatch(fdb(n1, 'flannel.1'), /6e:62/)
+    t.ok(world.ping(), 'the other node still sends through the tunnel')
+    a.reconfigure({ ...rules, encapsulation: 'vxlan' })
+    await until('the route through the tunnel', () => /^10\.244\.2\.0\/26 .* dev flannel\.1/m.test(routes(n1)))
+    t.match(neighbours(n1, 'flannel.1'), /10\.244\.2\.0/)
+    t.ok(world.ping())
+  })
+
   t.test('a new run takes over: entries of routes that nobody confirms go with them', async (t) => {
     await setAll(a, unicast('10.244.7.0/26', '192.168.0.7'))
     await a.stop('keep')
@@ -301,10 +318,14 @@ t.test('VXLAN between two nodes', needsNetns(), async (t) => {
 
 /** What the children of this process, and those of their shells, run as `ip monitor`. */
 function monitors(): string[] {
+  return descendants().filter((command) => / monitor /.test(command))
+}
+
+/** The commands of our children, and of theirs. */
+function descendants(): string[] {
   return childrenOf(process.pid)
     .flatMap((pid) => [pid, ...childrenOf(pid)])
     .map((pid) => commandOf(pid))
-    .filter((command) => / monitor /.test(command))
 }
 
 function rangeOf(text: string): FibOptions['accept'][number] {

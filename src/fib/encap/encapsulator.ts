@@ -30,6 +30,18 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
   let troubles: ReadonlyMap<string, TunnelTrouble> = new Map()
   /** What the keepers were made with: another mode may come with other settings. */
   let madeWith = { vxlan: '', udp: '' }
+  let kinds = tunnelKinds('never')
+
+  /**
+   * A VXLAN device that no range asks for any more is no longer looked after, once no route needs it. It stays, as other nodes may still send through it; and so does
+   * the UDP forwarder, which is what receives their packets.
+   */
+  const leave = async (): Promise<void> => {
+    if (vxlan === null || kinds.has('vxlan') || !vxlan.isUnused) return
+    const left = vxlan
+    vxlan = null
+    await left.close()
+  }
 
   /** What is wrong, told once per change; null: nothing. */
   const guard = async (first: boolean, device: string, work: () => Promise<void>): Promise<TunnelTrouble | null> => {
@@ -49,7 +61,7 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
 
   return {
     async keep(first, rules) {
-      const kinds = tunnelKinds(rules.encapsulation)
+      kinds = tunnelKinds(rules.encapsulation)
       const settings = settingsOf(options, rules)
       const made = {
         vxlan: JSON.stringify(settings.vxlan),
@@ -96,6 +108,7 @@ export function createEncapsulator(options: EncapsulatorOptions): Encapsulator {
     },
     async tidy(complete) {
       await vxlan?.tidy(complete)
+      if (complete) await leave()
     },
     ownVtep: () => vxlan?.ownVtep ?? null,
     async close() {

@@ -36,6 +36,10 @@ export class FarTable {
     this.#wanted = null
   }
 
+  get isEmpty(): boolean {
+    return this.#nodes.size === 0
+  }
+
   get wanted(): VxlanEntries {
     if (this.#wanted !== null) return this.#wanted
     const neighbours = new Map<string, string>()

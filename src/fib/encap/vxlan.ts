@@ -73,6 +73,11 @@ export class VxlanKeeper {
     }
   }
 
+  /** No route needs it, and nothing that this process wrote for one is left. */
+  get isUnused(): boolean {
+    return this.#far.isEmpty && this.#written.size === 0
+  }
+
   want(prefix: string, far: readonly FarNode[]): void {
     this.#far.want(prefix, far)
   }
