@@ -188,7 +188,7 @@ export class Restart implements LocalState, Wakeable {
     this.#context.clock.cancel(this)
     if (this.#saveDue !== null) clearTimeout(this.#saveDue)
     this.#saveDue = null
-    if (write) await this.#writer?.write(this.#entries())
+    if (write) await this.#writer?.write(this.#entries(), true)
   }
 
   #keepPlaces(left: readonly FibPlace[]): void {

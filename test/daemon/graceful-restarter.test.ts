@@ -1,7 +1,7 @@
 /**
  * Graceful restart as the restarting speaker (RFC 4724 §4.1), in virtual time: what our OPENs say, how long the first decisions wait and for whom; and the state file.
  */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -11,6 +11,7 @@ import { parseState, readState, StateWriter } from '../../src/daemon/state-file.
 import { Family } from '../../src/net/family.js'
 import { GracefulWorld, Played } from '../support/graceful-world.js'
 import { neighbor, range } from '../support/speaker.js'
+import { until } from '../support/wait.js'
 
 const A = '10.0.0.11'
 const B = '10.0.0.12'
@@ -238,6 +239,27 @@ t.test('a state file that cannot be written is said, and changes nothing else', 
     t.match(told[2], /EACCES/)
     chmodSync(place, 0o700)
   }
+})
+
+t.test('between two writes there is a pause, which the last one ends', async (t) => {
+  const place = join(folder, 'paused')
+  mkdirSync(place)
+  const file = join(place, 'state.json')
+  const writer = new StateWriter(file, (text) => t.fail(text), 3_600_000)
+  const said = (name: string) => [{ address: A, name, families: [] }]
+  const seen: string[] = []
+  const watcher = watch(place, (type, name) => type === 'rename' && seen.push(`${name}`))
+  t.teardown(() => watcher.close())
+  await writer.write(said('first'))
+  const second = writer.write(said('second'))
+  await Promise.all([second, writer.write(said('last'), true)])
+  t.equal(readState(file).peers[0]!.name, 'last')
+  // Behind all that was written before.
+  writeFileSync(join(place, 'marker'), '')
+  await until('the marker', () => seen.includes('marker'))
+  t.equal(seen.filter((name) => name === 'state.json').length, 2)
+  await writer.write(said('after the last'))
+  t.equal(readState(file).peers[0]!.name, 'after the last', 'nothing waits any more')
 })
 
 t.test('peers of a range that never come back are not waited for in all later runs', async (t) => {
