@@ -7,6 +7,8 @@ import type { BfdChange, BfdDiscards, BfdRow, BfdSettings, BfdTarget, FromWorker
 
 export interface BfdEvents {
   readonly changed: (id: number, change: BfdChange) => void
+  /** The thread has failed: all sessions begin anew, Down. */
+  readonly restarted: () => void
   /** Hop limits cannot be looked at, and why. Once for each start of the thread. */
   readonly unchecked: (why: string) => void
   /** One line for the operator. */
@@ -114,6 +116,7 @@ export class BfdClient {
     this.#checksHopLimit = null
     for (const answer of [...this.#reports.values()]) answer(NO_REPORT)
     if (this.#stopped) return
+    this.#events.restarted()
     this.#events.trouble(`the BFD thread has ended (${why}); it is started again`)
     this.#restart = setTimeout(() => this.#start(), RESTART_MS)
   }

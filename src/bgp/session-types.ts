@@ -7,13 +7,13 @@ import type { Negotiated } from './message/message.js'
 
 export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
 
-/** Why a session ended or a connection was refused, in words and on the wire. */
 /** The connection of a session that is over. The peer may still have to read our last words. */
 export interface EndedConnection {
   /** Calls when the peer has closed its side too, and so has our NOTIFICATION, or had its time for it; at once when nothing is left of the connection. */
   onceOver(call: () => void): void
 }
 
+/** Why a session ended or a connection was refused, in words and on the wire. */
 export interface DownReason {
   readonly kind:
     | 'admin' // neighbor down, deconfigured, daemon stop

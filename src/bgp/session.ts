@@ -182,12 +182,12 @@ export class Session {
     this.#timers.sendHoldAtMs = NEVER
   }
 
-  /** We stop reading from the peer: its hold timer stands still until we read again. */
   /** Something of the peer's waits to be taken: it is not silent, whatever the time. */
   hasUnread(nowMs: number): void {
     this.#timers.restartHold(nowMs)
   }
 
+  /** We stop reading from the peer: its hold timer stands still until we read again. */
   pauseHold(nowMs: number): void {
     this.#timers.pauseHold(nowMs)
   }

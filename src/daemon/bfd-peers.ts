@@ -7,8 +7,15 @@
  * before BGP does is a failure. Where BGP sees the end first, the BFD session is taken down with it and has no say in the restart any more.
  */
 import type { BfdSessionView, BfdView } from '../api/types.js'
-import { BfdClient, type BfdReport } from '../bfd/client.js'
-import { type BfdChange, type BfdRow, type BfdSettings, type BfdState, diagnosticText } from '../bfd/types.js'
+import { BfdClient, type BfdEvents, type BfdReport } from '../bfd/client.js'
+import {
+  type BfdChange,
+  type BfdRow,
+  type BfdSettings,
+  type BfdState,
+  type BfdTarget,
+  diagnosticText,
+} from '../bfd/types.js'
 import { NotificationError } from '../bgp/errors.js'
 import type { Peer } from '../bgp/peer.js'
 import type { DownReason, EndedConnection } from '../bgp/session-types.js'
@@ -21,12 +28,16 @@ export interface BfdPeersContext {
   readonly log: Log
   readonly errors: PeerErrors
   readonly peers: () => Iterable<Peer>
+  /** Who runs the sessions; the thread, if left out. */
+  readonly client?: (events: BfdEvents) => BfdSessions
 }
+
+export type BfdSessions = Pick<BfdClient, 'open' | 'change' | 'close' | 'report' | 'stop'>
 
 interface BfdPeer {
   readonly peer: Peer
   readonly id: number
-  readonly multihop: boolean
+  readonly target: BfdTarget
   settings: BfdSettings
   state: BfdState
   /** The last time that it went down, in words. */
@@ -35,18 +46,23 @@ interface BfdPeer {
 
 export class BfdPeers {
   readonly #context: BfdPeersContext
-  readonly #client: BfdClient
+  readonly #client: BfdSessions
+  /** Those of BGP sessions that are Established. */
   readonly #byPeer = new Map<Peer, BfdPeer>()
+  /** Those whose BGP session has ended and whose connection has not yet, by address. */
+  readonly #leaving = new Map<string, BfdPeer>()
+  /** All of them. */
   readonly #byId = new Map<number, BfdPeer>()
-  /** Ids of those whose BGP session has ended and whose connection has not yet, by address. */
-  readonly #leaving = new Map<string, number>()
   #unchecked: string | null = null
   #trouble = ''
 
   constructor(context: BfdPeersContext) {
     this.#context = context
-    this.#client = new BfdClient({
+    const events: BfdEvents = {
       changed: (id, change) => this.#changed(id, change),
+      restarted: () => {
+        for (const entry of this.#byId.values()) entry.state = 'Down'
+      },
       unchecked: (why) => {
         const text = `the hop limit of BFD packets cannot be checked (RFC 5881 §5): ${why}; until then a session that is up takes only packets with our discriminator from the address of the peer`
         if (this.#unchecked !== text) context.log.write('warning', { text })
@@ -56,7 +72,8 @@ export class BfdPeers {
         this.#trouble = text
         context.log.write('warning', { text })
       },
-    })
+    }
+    this.#client = context.client?.(events) ?? new BfdClient(events)
   }
 
   established(peer: Peer): void {
@@ -65,7 +82,7 @@ export class BfdPeers {
 
   /**
    * The peer hears AdminDown when it has closed the connection, and so knows from BGP why: AdminDown that overtook our NOTIFICATION would make it a failure of
-   * the path, which some (BIRD) end without graceful restart. Until then BFD goes on, unheard.
+   * the path, which some (BIRD) end without graceful restart. Until then BFD goes on, unheard; a BGP session that comes back meanwhile has it again.
    */
   down(peer: Peer, reason: DownReason, ended: EndedConnection): void {
     const entry = this.#byPeer.get(peer)
@@ -74,11 +91,10 @@ export class BfdPeers {
       this.#close(entry, true)
       return
     }
-    this.#forget(entry)
-    const { address } = peer
-    this.#leaving.set(address, entry.id)
+    this.#byPeer.delete(peer)
+    this.#leaving.set(peer.address, entry)
     ended.onceOver(() => {
-      if (this.#leaving.get(address) === entry.id) this.#leave(address)
+      if (this.#leaving.get(peer.address) === entry) this.#close(entry, false)
     })
   }
 
@@ -94,15 +110,12 @@ export class BfdPeers {
       this.#open(peer, bfd)
       return
     }
-    if (entry.multihop !== this.#isMultihop(peer, bfd)) {
+    if (entry.target.multihop !== this.#isMultihop(peer, bfd)) {
       this.#close(entry, false)
       this.#open(peer, bfd)
       return
     }
-    const settings = settingsOf(bfd)
-    if (JSON.stringify(settings) === JSON.stringify(entry.settings)) return
-    entry.settings = settings
-    this.#client.change(entry.id, settings)
+    this.#change(entry, settingsOf(bfd))
   }
 
   /** Tells all peers AdminDown: that we stop is no failure of the path. */
@@ -135,30 +148,38 @@ export class BfdPeers {
   #open(peer: Peer, bfd: NonNullable<NeighborConfig['bfd']>): void {
     const { localAddress, address } = peer
     if (localAddress === null) return
-    this.#leave(address)
-    const multihop = this.#isMultihop(peer, bfd)
+    const target = { address, localAddress, multihop: this.#isMultihop(peer, bfd) }
     const settings = settingsOf(bfd)
-    const id = this.#client.open({ address, localAddress, multihop }, settings)
-    const entry: BfdPeer = { peer, id, multihop, settings, state: 'Down', lastDown: '' }
-    this.#byPeer.set(peer, entry)
-    this.#byId.set(id, entry)
+    const earlier = this.#leaving.get(address)
+    if (earlier !== undefined && isSame(earlier.target, target)) {
+      this.#leaving.delete(address)
+      const entry = { ...earlier, peer }
+      this.#keep(entry)
+      this.#change(entry, settings)
+      return
+    }
+    if (earlier !== undefined) this.#close(earlier, false)
+    const id = this.#client.open(target, settings)
+    this.#keep({ peer, id, target, settings, state: 'Down', lastDown: '' })
+  }
+
+  #keep(entry: BfdPeer): void {
+    this.#byPeer.set(entry.peer, entry)
+    this.#byId.set(entry.id, entry)
+  }
+
+  #change(entry: BfdPeer, settings: BfdSettings): void {
+    if (isSame(settings, entry.settings)) return
+    entry.settings = settings
+    this.#client.change(entry.id, settings)
   }
 
   #close(entry: BfdPeer, failed: boolean): void {
-    this.#forget(entry)
-    this.#client.close(entry.id, failed)
-  }
-
-  #forget(entry: BfdPeer): void {
-    this.#byPeer.delete(entry.peer)
-    this.#byId.delete(entry.id)
-  }
-
-  #leave(address: string): void {
-    const id = this.#leaving.get(address)
-    if (id === undefined) return
-    this.#leaving.delete(address)
-    this.#client.close(id, false)
+    const { peer, id } = entry
+    if (this.#byPeer.get(peer) === entry) this.#byPeer.delete(peer)
+    else this.#leaving.delete(peer.address)
+    this.#byId.delete(id)
+    this.#client.close(id, failed)
   }
 
   /** Not said in the configuration: what is not on the link of the session is over routers. */
@@ -173,6 +194,7 @@ export class BfdPeers {
     const { from, to, remoteState } = change
     const reason = reasonOf(change, entry)
     entry.state = to
+    if (this.#byPeer.get(peer) !== entry) return
     this.#context.log.write('bfd-state', { peer: peer.name, address: peer.address, from, to, reason })
     if (from !== 'Up') return
     entry.lastDown = reason
@@ -187,12 +209,17 @@ function settingsOf({ intervalMs, minReceiveMs, multiplier }: NonNullable<Neighb
   return { transmitMs: intervalMs, receiveMs: minReceiveMs, multiplier }
 }
 
+/** Of two values of one shape. */
+function isSame<T extends BfdTarget | BfdSettings>(one: T, other: T): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
 function reasonOf({ to, diagnostic, remoteState, remoteDiagnostic, silentMs, detectionMs }: BfdChange, entry: BfdPeer) {
   if (to !== 'Down') return `the peer says ${remoteState}`
   if (diagnostic === 1)
     return `nothing heard for ${Math.round(silentMs ?? 0)} ms; the detection time is ${Math.round(detectionMs)} ms`
   if (remoteState === 'AdminDown') return 'the peer has taken it down by decision (AdminDown), which is no failure'
-  return `the peer says that its side is ${remoteState} (${diagnosticText(remoteDiagnostic)})${entry.multihop ? ', over several hops' : ''}`
+  return `the peer says that its side is ${remoteState} (${diagnosticText(remoteDiagnostic)})${entry.target.multihop ? ', over several hops' : ''}`
 }
 
 function sessionView(peer: Peer, entry: BfdPeer | undefined, rows: ReadonlyMap<number, BfdRow>): BfdSessionView {

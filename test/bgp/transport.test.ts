@@ -1,8 +1,10 @@
-import { connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { NotificationError } from '../../src/bgp/errors.js'
-import { HIGH_WATER_OCTETS } from '../../src/bgp/transport.js'
+import type { Link } from '../../src/bgp/link.js'
+import { SocketOptions } from '../../src/bgp/socket-options.js'
+import { HIGH_WATER_OCTETS, OpenLinks, socketLink } from '../../src/bgp/transport.js'
 import { Family } from '../../src/net/family.js'
 import { message } from '../support/pair.js'
 import { EMPTY_UPDATE, neighbor, range, TestSpeaker } from '../support/speaker.js'
@@ -337,3 +339,49 @@ const PEER_IN_A_THREAD = `
   socket.on('error', () => {})
   parentPort.once('message', () => clearInterval(timer))
 `
+
+t.test(
+  'a connection that we end is over when the peer has closed its side, has reset it, or has had its time',
+  async (t) => {
+    const open = new OpenLinks()
+    const options = new SocketOptions()
+    const server = createServer({ allowHalfOpen: true })
+    t.teardown(() => server.close())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.71.1', resolve))
+    const { port } = server.address() as AddressInfo
+    /** Both ends; ours has ended. */
+    const pair = async (): Promise<{ link: Link; far: Socket; over: () => boolean; isOver: Promise<void> }> => {
+      const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve))
+      const far = connect({ host: '127.0.71.1', port, allowHalfOpen: true })
+      far.on('error', () => {})
+      t.teardown(() => far.destroy())
+      const link = socketLink(await accepted, open, options)
+      link.attach({ data: () => {}, drained: () => {}, closed: () => t.fail('no events any more') })
+      const ended = new Promise((resolve) => far.resume().once('end', resolve))
+      link.end()
+      let over = false
+      const isOver = new Promise<void>((resolve) =>
+        link.onceOver!(() => {
+          over = true
+          resolve()
+        }),
+      )
+      await ended
+      return { link, far, over: () => over, isOver }
+    }
+    const closes = await pair()
+    t.notOk(closes.over(), 'the peer has our FIN and may still speak')
+    closes.far.end()
+    await closes.isOver
+    const again = new Promise<void>((resolve) => closes.link.onceOver!(resolve))
+    await again
+    const resets = await pair()
+    t.notOk(resets.over())
+    resets.far.resetAndDestroy()
+    await resets.isOver
+    const stays = await pair()
+    t.notOk(stays.over())
+    await Promise.all([open.drain(10), stays.isOver])
+    t.equal(open.size, 0)
+  },
+)
