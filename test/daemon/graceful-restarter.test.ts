@@ -250,13 +250,19 @@ t.test('between two writes there is a pause, which the last one ends', async (t)
   const seen: string[] = []
   const watcher = watch(place, (type, name) => type === 'rename' && seen.push(`${name}`))
   t.teardown(() => watcher.close())
+  let marks = 0
+  /** What was written before has been seen after this. */
+  const mark = async (): Promise<void> => {
+    const name = `mark-${++marks}`
+    writeFileSync(join(place, name), '')
+    await until(name, () => seen.includes(name))
+  }
   await writer.write(said('first'))
   const second = writer.write(said('second'))
+  await mark()
   await Promise.all([second, writer.write(said('last'), true)])
   t.equal(readState(file).peers[0]!.name, 'last')
-  // Behind all that was written before.
-  writeFileSync(join(place, 'marker'), '')
-  await until('the marker', () => seen.includes('marker'))
+  await mark()
   t.equal(seen.filter((name) => name === 'state.json').length, 2)
   await writer.write(said('after the last'))
   t.equal(readState(file).peers[0]!.name, 'after the last', 'nothing waits any more')
