@@ -13,3 +13,11 @@ export class CommandError extends Error {
     this.exit = exit
   }
 }
+
+/**
+ * The exit code of a command that ended with this error. It goes by the shape and not by the class: a command that lies beside the bundle
+ * (lab, load) has a `CommandError` of its own.
+ */
+export function exitOf(error: unknown): Exit {
+  return error instanceof Error && error.name === 'CommandError' ? (error as CommandError).exit : Exit.NO
+}

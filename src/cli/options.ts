@@ -23,6 +23,19 @@ export function clientFor(argv: Arguments): Client {
   return new Client(findSocket(argv['socket'] as string | undefined))
 }
 
+/** The prefix or address of the command. A prefix with bits set after its length is wrong usage: there is no such route. */
+export async function prefixOf(argv: Arguments): Promise<string> {
+  const text = String(argv['prefix'])
+  if (!text.includes('/')) return text
+  // Only now, because the addresses bring a package with them.
+  const { parsePrefix } = await import('../net/prefix.js')
+  try {
+    return parsePrefix(text, { strict: true }).text
+  } catch (error) {
+    throw new CommandError(Exit.USAGE, (error as Error).message)
+  }
+}
+
 export function outputStyle(): Style {
   return chooseStyle(process.stdout.isTTY === true)
 }

@@ -16,6 +16,9 @@ t.test('the shipped bundle says the same as the compiled program', async (t) => 
     ['nonsense'],
     ['check', 'bgp.example.yaml'],
     ['show', 'summary', '--socket', '/nowhere'],
+    // What lies outside of the bundle has errors of its own class.
+    ['load', '--target', 'here', '--asn', '1'],
+    ['lab', '--limit', 'x'],
   ])
     t.same(await shipped(...args), await nodebgp(args), args.join(' '))
 })

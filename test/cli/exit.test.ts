@@ -73,13 +73,23 @@ t.test('wrong usage', async (t) => {
   const cases: [string[], RegExp][] = [
     [[], /which command\?/],
     [['shwo'], /Did you mean show\?/],
+    [['pictures'], /^nodebgp: unknown argument: pictures; 'nodebgp --help' lists what there is$/m],
     [['show'], /show what\? summary, neighbors/],
     [['show', 'summry'], /Did you mean summary\?/],
-    [['show', 'rib', '--famly', 'x'], /famly/],
-    [['show', 'rib', '--family', 'vpn'], /ipv4-unicast/],
+    [['show', 'rib', '--famly', 'x'], /unknown argument: famly; 'nodebgp show rib --help' lists what there is/],
+    [
+      ['show', 'rib', '--family', 'vpn'],
+      /^nodebgp: family is "vpn", and has to be one of "ipv4-unicast", "ipv6-unicast"$/m,
+    ],
+    [['show', 'summary', '--watch', '--json'], /--watch and --json exclude each other/],
+    [['show', 'rib', '10.0.0.1/8'], /'10\.0\.0\.1\/8' has bits set after its length; write 10\.0\.0\.0\/8/],
+    [['explain', 'fd00::1/64'], /write fd00::\/64/],
+    [['withdraw', '10.0.0.1/8'], /write 10\.0\.0\.0\/8/],
+    [['explain', '10.0.0.0/99'], /needs a prefix length of 0 to 32/],
     [['show', 'rib', '--limit', 'many'], /--limit takes a number from 1/],
     [['show', 'summary', '--watch'], /--watch needs a terminal/],
-    [['explain'], /[Nn]ot enough/],
+    [['explain'], /not enough arguments: 'nodebgp explain --help' lists them/],
+    [['load', '--target', 'x'], /missing argument: asn; 'nodebgp load --help' lists what there is/],
     [['neighbor', 'tor-a', 'dwn'], /"up", "down", "clear", "refresh"/],
     [['neighbor', 'tor-a', 'up', 'why not'], /a text goes only with down/],
     [['announce', '10.0.0.0/8', '--med', 'x'], /--med takes a number/],
@@ -92,7 +102,7 @@ t.test('wrong usage', async (t) => {
   }
   const given = await givenApi()
   t.teardown(given.end)
-  t.match(await nodebgp(['show', 'rib', '10.0.0.0/99', '--socket', given.socket]), { code: 2, err: /neither a prefix/ })
+  t.match(await nodebgp(['show', 'rib', 'here', '--socket', given.socket]), { code: 2, err: /neither a prefix/ })
   t.match(await nodebgp(['announce', 'here', '--socket', given.socket]), { code: 2, err: /is not a prefix/ })
 })
 

@@ -3,7 +3,7 @@
  */
 import type { Argv, CommandModule } from 'yargs'
 import type { AnnounceRequest } from '../../api/types.js'
-import { clientFor, print, printJson, withCommon } from '../options.js'
+import { clientFor, prefixOf, print, printJson, withCommon } from '../options.js'
 
 export const announceCommand: CommandModule = {
   command: 'announce <prefix>',
@@ -36,7 +36,7 @@ export const announceCommand: CommandModule = {
       }) as Argv,
   handler: async (argv) => {
     const request: AnnounceRequest = {
-      prefix: String(argv['prefix']),
+      prefix: await prefixOf(argv),
       ...(argv['nextHop'] === undefined ? {} : { nextHop: String(argv['nextHop']) }),
       ...(argv['med'] === undefined ? {} : { med: Number(argv['med']) }),
       ...(argv['localPref'] === undefined ? {} : { localPref: Number(argv['localPref']) }),
@@ -55,7 +55,7 @@ export const withdrawCommand: CommandModule = {
   builder: (yargs) =>
     withCommon(yargs).positional('prefix', { type: 'string', demandOption: true, describe: 'as it was announced' }),
   handler: async (argv) => {
-    const answer = await clientFor(argv).post<{ result: string }>('/v1/withdraw', { prefix: String(argv['prefix']) })
+    const answer = await clientFor(argv).post<{ result: string }>('/v1/withdraw', { prefix: await prefixOf(argv) })
     if (argv['json']) printJson(answer)
     else print(`${answer.result}\n`)
   },

@@ -4,7 +4,7 @@
 import type { CommandModule } from 'yargs'
 import type { ExplainView } from '../../api/types.js'
 import { Exit } from '../exit.js'
-import { clientFor, outputStyle, print, printJson, withCommon } from '../options.js'
+import { clientFor, outputStyle, prefixOf, print, printJson, withCommon } from '../options.js'
 import { formatExplain } from '../text/explain.js'
 
 export const explainCommand: CommandModule = {
@@ -13,7 +13,7 @@ export const explainCommand: CommandModule = {
   builder: (yargs) =>
     withCommon(yargs).positional('prefix', { type: 'string', demandOption: true, describe: 'prefix or address' }),
   handler: async (argv) => {
-    const prefix = encodeURIComponent(String(argv['prefix']))
+    const prefix = encodeURIComponent(await prefixOf(argv))
     const view = await clientFor(argv).get<ExplainView>(`/v1/explain?prefix=${prefix}`)
     if (argv['json']) printJson(view)
     else print(formatExplain(view, outputStyle()))

@@ -6,9 +6,26 @@ import type { BfdView, ErrorView, GroupView, NeighborView, PathView, SummaryView
 import { withParameter } from '../client.js'
 import { CommandError, Exit } from '../exit.js'
 import { type Column, table } from '../format.js'
-import { type Arguments, clientFor, outputStyle, print, printJson, printRows, withCommon } from '../options.js'
+import {
+  type Arguments,
+  clientFor,
+  outputStyle,
+  prefixOf,
+  print,
+  printJson,
+  printRows,
+  withCommon,
+} from '../options.js'
 import { formatBfd } from '../text/bfd.js'
-import { BLOCK_COLUMNS, FIB_COLUMNS, GROUP_COLUMNS, PATH_COLUMNS, PATH_LEGEND, PATH_REASON } from '../text/columns.js'
+import {
+  BLOCK_COLUMNS,
+  FIB_COLUMNS,
+  GROUP_COLUMNS,
+  PATH_COLUMNS,
+  PATH_LEGEND,
+  PATH_REASON,
+  SENT_COLUMNS,
+} from '../text/columns.js'
 import { formatError } from '../text/errors.js'
 import { formatNeighbor } from '../text/neighbor.js'
 import { formatDriver, formatSummary, SUMMARY_COLUMNS } from '../text/summary.js'
@@ -82,7 +99,7 @@ const RIB: CommandModule = {
     withRowOptions(yargs)
       .positional('prefix', { type: 'string', describe: 'prefix, or address for the longest match' })
       .option('from', { type: 'string', requiresArg: true, describe: 'only paths from this neighbour' }) as Argv,
-  handler: (argv) => showRows('/v1/rib', argv, argv['prefix'] !== undefined),
+  handler: (argv) => showRows('/v1/rib', argv, { columns: PATH_COLUMNS, reason: argv['prefix'] !== undefined }),
 }
 
 function adjacency(direction: 'in' | 'out', describe: string): CommandModule {
@@ -94,7 +111,10 @@ function adjacency(direction: 'in' | 'out', describe: string): CommandModule {
         .positional('name', { type: 'string', demandOption: true, describe: 'name or address of the neighbour' })
         .positional('prefix', { type: 'string', describe: 'prefix, or address for the longest match' }) as Argv,
     handler: (argv) =>
-      showRows(`/v1/adj-${direction}/${encodeURIComponent(String(argv['name']))}`, argv, direction === 'in'),
+      showRows(`/v1/adj-${direction}/${encodeURIComponent(String(argv['name']))}`, argv, {
+        columns: direction === 'in' ? PATH_COLUMNS : SENT_COLUMNS,
+        reason: direction === 'in',
+      }),
   }
 }
 
@@ -179,9 +199,13 @@ function withRowOptions(yargs: Argv): Argv {
     })
 }
 
-async function showRows(base: string, argv: Arguments, withReason: boolean): Promise<void> {
+async function showRows(
+  base: string,
+  argv: Arguments,
+  { columns, reason }: { readonly columns: readonly Column<PathView>[]; readonly reason: boolean },
+): Promise<void> {
   const client = clientFor(argv)
-  const path = rowPath(base, argv)
+  const path = await rowPath(base, argv)
   if (argv['count']) {
     const answer = await client.get<{ count: number }>(withParameter(path, 'count=1'))
     if (argv['json']) printJson(answer)
@@ -190,15 +214,15 @@ async function showRows(base: string, argv: Arguments, withReason: boolean): Pro
   }
   await printRows(client.rows<PathView>(path), {
     json: argv['json'] === true,
-    columns: withReason || argv['wide'] ? [...PATH_COLUMNS, PATH_REASON] : PATH_COLUMNS,
+    columns: reason || argv['wide'] ? [...columns, PATH_REASON] : columns,
     head: PATH_LEGEND,
     none: argv['prefix'] === undefined ? 'no routes' : `no route for ${argv['prefix']}`,
   })
 }
 
-function rowPath(base: string, argv: Arguments): string {
+async function rowPath(base: string, argv: Arguments): Promise<string> {
   let path = base
-  if (argv['prefix'] !== undefined) path = withParameter(path, `prefix=${encodeURIComponent(String(argv['prefix']))}`)
+  if (argv['prefix'] !== undefined) path = withParameter(path, `prefix=${encodeURIComponent(await prefixOf(argv))}`)
   if (argv['family']) path = withParameter(path, `family=${argv['family']}`)
   if (argv['longer']) path = withParameter(path, 'longer=1')
   if (argv['best']) path = withParameter(path, 'best=1')

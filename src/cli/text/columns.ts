@@ -19,6 +19,8 @@ export const PATH_COLUMNS: readonly Column<PathView>[] = [
   { title: 'Age', align: 'right', value: (path) => formatDuration(path.ageSeconds) },
   { title: 'From', value: (path) => (path.pathId === undefined ? path.from : `${path.from} (id ${path.pathId})`) },
 ]
+/** What a neighbour is sent is not kept with its time. */
+export const SENT_COLUMNS = PATH_COLUMNS.filter(({ title }) => title !== 'Age')
 export const PATH_REASON: Column<PathView> = { title: 'Reason', value: (path) => path.reason }
 
 export const GROUP_COLUMNS: readonly Column<GroupView>[] = [

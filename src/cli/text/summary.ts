@@ -37,7 +37,7 @@ export function formatSummary(view: SummaryView, wide: boolean, style: Style): s
       : [
           `restarting: nothing is decided or sent yet, waiting for End-of-RIB of ${view.waitsFor.slice(0, 10).join(', ')}`,
         ]),
-    `${view.attributeSets} attribute sets; ${peers.length} peers, ${established} Established`,
+    `${view.attributeSets} attribute sets; ${peers.length === 1 ? '1 peer' : `${peers.length} peers`}, ${established} Established`,
   ]
   const columns = wide ? [...SUMMARY_COLUMNS, REASON] : SUMMARY_COLUMNS
   const body = view.peers.length > 0 ? table(columns, view.peers, style) : 'no neighbours are configured\n'
