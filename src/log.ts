@@ -205,8 +205,8 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   'bfd-state': {
     level: (f) => (f.from === 'Up' ? 'warn' : 'info'),
     text: (f) => `${f.peer}: BFD ${f.from} to ${f.to}: ${f.reason}`,
-    // Comings and goings are always told; the attempts of a peer that does not get further are not.
-    limitBy: (f) => (f.from === 'Up' || f.to === 'Up' ? undefined : `${f.peer} ${f.from} ${f.to}`),
+    // A peer may go up and down by AdminDown as fast as packets come: BGP, whose losses are always told, does not end for that.
+    limitBy: (f) => `${f.peer} ${f.from} ${f.to}`,
   },
   'session-update-error': {
     level: 'warn',

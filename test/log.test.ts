@@ -83,6 +83,21 @@ t.test('retries towards a dead peer are thinned and counted; losses of a session
   t.match(read().at(-1), { repeated: 7, msg: /and 7 more like this/ })
 })
 
+t.test('BFD that comes and goes without end is thinned and counted, for each peer', async (t) => {
+  let nowMs = 0
+  const { log, read } = givenLog(t, 'info', () => nowMs)
+  const change = { peer: 'tor-a', address: '10.0.0.2', from: 'Up', to: 'Down', reason: 'the peer says AdminDown' }
+  for (let n = 0; n < 1000; n++) {
+    log.write('bfd-state', change)
+    log.write('bfd-state', { ...change, from: 'Init', to: 'Up' })
+  }
+  t.equal(read().length, 10)
+  log.write('bfd-state', { ...change, peer: 'tor-b' })
+  nowMs = 60_000
+  log.write('bfd-state', change)
+  t.match(read().slice(10), [{ peer: 'tor-b' }, { peer: 'tor-a', repeated: 995 }])
+})
+
 t.test('the limiter forgets the oldest keys', async (t) => {
   const limiter = new RepeatLimiter({ burst: 1, intervalMs: 1000, maxKeys: 100 })
   for (let n = 0; n < 1000; n++) t.equal(limiter.take(`key ${n}`, 0), 0)

@@ -33,6 +33,8 @@ interface Outgoing {
   /** Not bound yet: the last packet waits. */
   waiting: Uint8Array | null
   isBound: boolean
+  /** That it cannot be had. */
+  isTold: boolean
 }
 
 export class BfdSockets {
@@ -44,11 +46,15 @@ export class BfdSockets {
   readonly #incoming = new Map<string, Socket>()
   readonly #outgoing = new Map<number, Outgoing>()
   readonly #retries = new Set<NodeJS.Timeout>()
+  readonly #retryMs: number
+  /** Of those that arrive: what cannot be had has been told. */
+  readonly #told = new Set<string>()
   #closed = false
 
-  constructor(events: SocketEvents) {
+  constructor(events: SocketEvents, retryMs = RETRY_MS) {
     const found = findSys()
     this.#events = events
+    this.#retryMs = retryMs
     this.#sys = found.sys
     this.checksHopLimit = found.sys !== null
     this.why = found.sys === null ? found.why : ''
@@ -58,9 +64,9 @@ export class BfdSockets {
   open(id: number, target: BfdTarget): void {
     this.#listen(isIpv6(target) ? 6 : 4, target.multihop)
     const socket = createSocket(isIpv6(target) ? 'udp6' : 'udp4')
-    const outgoing: Outgoing = { target, socket, waiting: null, isBound: false }
+    const outgoing: Outgoing = { target, socket, waiting: null, isBound: false, isTold: false }
     this.#outgoing.set(id, outgoing)
-    this.#bind(outgoing, firstPort(), PORTS_TRIED)
+    this.#bind(id, outgoing, firstPort(), PORTS_TRIED)
   }
 
   send(id: number, octets: Uint8Array): void {
@@ -94,14 +100,20 @@ export class BfdSockets {
     this.#incoming.clear()
   }
 
-  #bind(outgoing: Outgoing, port: number, triesLeft: number): void {
+  #bind(id: number, outgoing: Outgoing, port: number, triesLeft: number): void {
     const { target, socket } = outgoing
     const onError = (error: NodeJS.ErrnoException): void => {
       if (error.code === 'EADDRINUSE' && triesLeft > 0) {
-        this.#bind(outgoing, port === LAST_PORT ? FIRST_PORT : port + 1, triesLeft - 1)
+        this.#bind(id, outgoing, port === LAST_PORT ? FIRST_PORT : port + 1, triesLeft - 1)
         return
       }
-      this.#events.trouble(`BFD to ${target.address}: no socket on ${target.localAddress}: ${error.message}`)
+      // Without the port, which is another one each time.
+      if (!outgoing.isTold)
+        this.#events.trouble(`BFD to ${target.address}: no socket on ${target.localAddress} yet: ${error.code}`)
+      outgoing.isTold = true
+      this.#later(() => {
+        if (this.#outgoing.get(id) === outgoing) this.#bind(id, outgoing, firstPort(), PORTS_TRIED)
+      })
     }
     socket.once('error', onError)
     socket.bind({ address: target.localAddress, port, exclusive: true }, () => {
@@ -116,8 +128,16 @@ export class BfdSockets {
       outgoing.isBound = true
       const { waiting } = outgoing
       outgoing.waiting = null
-      for (const [id, one] of this.#outgoing) if (one === outgoing && waiting !== null) this.send(id, waiting)
+      if (waiting !== null && this.#outgoing.get(id) === outgoing) this.send(id, waiting)
     })
+  }
+
+  #later(what: () => void): void {
+    const timer = setTimeout(() => {
+      this.#retries.delete(timer)
+      what()
+    }, this.#retryMs)
+    this.#retries.add(timer)
   }
 
   #listen(family: 4 | 6, multihop: boolean): void {
@@ -129,11 +149,14 @@ export class BfdSockets {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       const help =
         error.code === 'EADDRINUSE' ? ` (another BFD runs here; find it with: ss -lunp 'sport = :${port}')` : ''
-      this.#events.trouble(`BFD cannot listen on UDP port ${port}, IPv${family}: ${error.message}${help}`)
+      if (!this.#told.has(key))
+        this.#events.trouble(`BFD cannot listen on UDP port ${port}, IPv${family}: ${error.message}${help}`)
+      this.#told.add(key)
       this.#incoming.delete(key)
       socket.close()
-      if (!this.#closed) this.#retries.add(setTimeout(() => this.#listen(family, multihop), RETRY_MS))
+      if (!this.#closed) this.#later(() => this.#listen(family, multihop))
     })
+    socket.on('listening', () => this.#told.delete(key))
     socket.on('message', (octets, { address }) => this.#events.message(octets, address, multihop))
     const address = family === 4 ? '0.0.0.0' : '::'
     if (this.#sys === null) {
@@ -173,7 +196,7 @@ function ignore(): void {}
 const FIRST_PORT = 49152
 const LAST_PORT = 65535
 const PORTS_TRIED = 100
-/** Who has the port may go away. */
+/** Who has the port may go away, and an address may come. */
 const RETRY_MS = 5000
 /** Of thousands of peers, for the time in which the thread does not run; the kernel caps it at net.core.rmem_max. */
 const RECEIVE_OCTETS = 4 << 20
