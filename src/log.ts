@@ -5,9 +5,11 @@
  * without end (a dead peer's retries, a peer's bad updates, refused connections, kernel errors) are counted and thinned by `RepeatLimiter`.
  * Form: JSON lines as pino writes them; one readable line each on a terminal. NODEBGP_LOG_FORMAT=text|json decides otherwise.
  */
+
 import { pino } from 'pino'
 import { atExit } from './at-exit.js'
 import { formatLogLine, LogOutput } from './log-output.js'
+import { hostPort } from './net/host-port.js'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
@@ -258,10 +260,6 @@ function sessionLevel(f: LogEventFields['session-state']): WrittenLevel {
   if (!f.dynamic) return 'info'
   // Idle: it pays for a protocol error. Without a word of it nobody would know why a node does not come up.
   return f.to === 'Idle' ? 'warn' : 'debug'
-}
-
-function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 function chosenFormat(terminal: boolean): 'text' | 'json' {

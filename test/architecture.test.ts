@@ -97,7 +97,7 @@ const ROWS: readonly Row[] = [
   {
     name: 'log',
     files: ['src/log.ts', 'src/log-output.ts', 'src/version.ts', 'src/at-exit.ts'],
-    uses: [],
+    uses: ['net'],
     packages: ['pino'],
     node: ['*'],
   },

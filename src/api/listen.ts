@@ -1,11 +1,13 @@
 /**
  * Opening the API's sockets (edge). A busy port, a path that cannot be used or a daemon that is already there each give one clear line.
  */
+
 import { lstatSync, mkdirSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import type { HostPort } from '../config/types.js'
+import { hostPort } from '../net/host-port.js'
 
 /** sun_path of Linux holds 108 octets with the final zero. */
 const MAX_SOCKET_PATH_OCTETS = 107
@@ -48,14 +50,8 @@ export async function listenOnPort(server: Server, { host, port }: HostPort): Pr
   try {
     await listen(server, { host, port })
   } catch (error) {
-    throw new ListenError(
-      `cannot open api.http ${formatHostPort({ host, port })}: ${words(error)}; set another api.http`,
-    )
+    throw new ListenError(`cannot open api.http ${hostPort(host, port)}: ${words(error)}; set another api.http`)
   }
-}
-
-export function formatHostPort({ host, port }: HostPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {

@@ -4,11 +4,13 @@
  * Nothing a client sends throws out of here: every answer is a status with JSON, errors as `{ "error": "…" }`. Clients that are slow,
  * half-open, too many or too talkative are bounded by time, number and size.
  */
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { HostPort } from '../config/types.js'
 import type { Log } from '../log.js'
-import { formatHostPort, listenOnPort, listenOnSocket } from './listen.js'
+import { hostPort } from '../net/host-port.js'
+import { listenOnPort, listenOnSocket } from './listen.js'
 import type { Metrics } from './metrics.js'
 import { parseJson } from './requests.js'
 import { type Answer, findRoutes, ROUTES, type RouteContext } from './routes.js'
@@ -69,7 +71,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
     http: async (where: HostPort): Promise<Server> => {
       const server = makeServer(context, log, limits, false)
       await listenOnPort(server, where)
-      log.write('api-listen', { where: `http://${formatHostPort(where)}` })
+      log.write('api-listen', { where: `http://${hostPort(where.host, where.port)}` })
       return server
     },
   }

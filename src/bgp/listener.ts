@@ -1,10 +1,11 @@
 /**
  * The edge that accepts TCP connections, on any number of addresses, which may change while it runs.
  */
+
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ListenAddress } from '../config/types.js'
+import { hostPort } from '../net/host-port.js'
 import type { SocketOptions } from './socket-options.js'
-import { hostPort } from './socket-settings.js'
 import { HIGH_WATER_OCTETS } from './transport.js'
 
 export class Listeners {

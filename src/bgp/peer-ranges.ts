@@ -1,8 +1,11 @@
 /**
  * Finds the range neighbour that an address belongs to: the longest prefix, like a route. There are few ranges, however many peers.
  */
+
 import type { NeighborConfig, PrefixText } from '../config/types.js'
-import { parseAddress } from '../net/address.js'
+import { addressOrNull } from '../net/address.js'
+import { addressInPrefix } from '../net/prefix.js'
+import { withoutZone } from '../net/zone.js'
 
 interface Range {
   readonly config: NeighborConfig
@@ -28,24 +31,8 @@ export class PeerRanges {
   /** A link-local address may carry its zone. */
   find(address: string): NeighborConfig | undefined {
     if (this.#ranges.length === 0) return undefined
-    const octets = octetsOf(address)
+    const octets = addressOrNull(withoutZone(address))
     if (octets === null) return undefined
-    return this.#ranges.find((range) => contains(range.prefix, octets))?.config
+    return this.#ranges.find((range) => addressInPrefix(octets, range.prefix))?.config
   }
-}
-
-function octetsOf(address: string): Uint8Array | null {
-  try {
-    return parseAddress(address.split('%')[0]!)
-  } catch {
-    return null
-  }
-}
-
-function contains(prefix: PrefixText, octets: Uint8Array): boolean {
-  if (octets.length !== prefix.address.length) return false
-  const whole = prefix.length >> 3
-  for (let i = 0; i < whole; i++) if (octets[i] !== prefix.address[i]) return false
-  const rest = prefix.length & 7
-  return rest === 0 || (octets[whole]! ^ prefix.address[whole]!) >> (8 - rest) === 0
 }

@@ -2,9 +2,12 @@
  * What a neighbour wants of its sockets: password (RFC 2385), TTL (RFC 5082), interface, timeout; and what that means for a socket that
  * listens for all neighbours. Pure; socket-options.ts makes it so.
  */
+
 import type { Secret } from '../config/secret.js'
 import type { NeighborConfig } from '../config/types.js'
 import { parseAddress } from '../net/address.js'
+import { hostPort } from '../net/host-port.js'
+import { withoutZone } from '../net/zone.js'
 import { sendHoldMs } from './timers.js'
 
 export interface SocketSettings {
@@ -86,12 +89,12 @@ export function listenPlan(neighbors: readonly NeighborConfig[]): ListenPlan {
 
 /** What a neighbour's key is found by: its range, or its address without the interface, which the kernel does not look at. */
 export function keyId({ address, range }: Pick<NeighborConfig, 'address' | 'range'>): string {
-  return range?.text ?? address!.split('%')[0]!
+  return range?.text ?? withoutZone(address!)
 }
 
 /** The interface of a link-local address is left out. */
 export function addressOctets(address: string): Uint8Array {
-  return parseAddress(address.split('%')[0]!)
+  return parseAddress(withoutZone(address))
 }
 
 /** With a password the kernel hears no refusal either: the RST of a closed port is not signed. */
@@ -101,10 +104,6 @@ export function unansweredText(address: string, port: number, { password, minTtl
   if (minTtl > 0)
     return `no answer from ${where}: unreachable, or its packets have a TTL below ${minTtl} (ttlSecurity: is it on there?)`
   return `no answer from ${where}: unreachable, or packets are dropped on the way`
-}
-
-export function hostPort(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 const MAX_TTL = 255

@@ -1,13 +1,16 @@
 /**
  * The edge of TCP: links made of sockets, and dialling. Never an unhandled 'error' event; errors become one clear line.
  */
+
 import { connect, Socket } from 'node:net'
 import type { Secret } from '../config/secret.js'
 import { formatAddress, parseAddress } from '../net/address.js'
+import { hostPort } from '../net/host-port.js'
+import { splitZone } from '../net/zone.js'
 import type { Attempt, Dial, DialOptions, Link, LinkEvents } from './link.js'
 import { ReadTurns, type Waiting } from './read-turns.js'
 import type { SocketOptions } from './socket-options.js'
-import { hostPort, type SocketSettings, unansweredText } from './socket-settings.js'
+import { type SocketSettings, unansweredText } from './socket-settings.js'
 
 /** Open sockets of the process's sessions, so that a stop can wait for their last octets. */
 export class OpenLinks {
@@ -321,11 +324,11 @@ function descriptorOf(socket: Socket): number | null {
 /** Node's spelling to ours: IPv4-mapped addresses as IPv4, IPv6 as in RFC 5952, the zone kept. */
 export function canonicalAddress(text: string): string {
   if (!text.includes(':')) return text
-  const [address = '', zone] = text.split('%')
+  const [address, zone] = splitZone(text)
   try {
     const canonical = formatAddress(parseAddress(address))
     if (canonical.startsWith('::ffff:') && canonical.includes('.')) return canonical.slice(7)
-    return zone === undefined ? canonical : `${canonical}%${zone}`
+    return zone === null ? canonical : `${canonical}%${zone}`
   } catch {
     return text
   }

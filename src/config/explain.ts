@@ -4,6 +4,7 @@
 
 import { formatIpv4 } from '../net/address.js'
 import { familyRow } from '../net/family.js'
+import { hostPort } from '../net/host-port.js'
 import { explainEncapsulation } from './encapsulation.js'
 import type { AggregateRule, Config, NeighborConfig, OriginateRule } from './types.js'
 
@@ -13,8 +14,8 @@ export function explainConfig(config: Config): readonly string[] {
   return [
     `speaker     AS ${config.asn}, router id ${formatIpv4(config.routerId)}, node ${config.nodeName}`,
     `reflector   ${reflector === null ? 'no' : `yes, cluster ${formatIpv4(reflector.clusterId)}, ${count(neighbors.filter((n) => n.reflectorClient).length, 'client entry', 'client entries')}`}`,
-    `listens     ${listen.length === 0 ? 'nowhere: connections are only made by us' : listen.map(({ address, port }) => endpoint(address, port)).join(', ')}`,
-    `api         ${api.socket}${api.http === null ? '' : `, http://${endpoint(api.http.host, api.http.port)}`}`,
+    `listens     ${listen.length === 0 ? 'nowhere: connections are only made by us' : listen.map(({ address, port }) => hostPort(address, port)).join(', ')}`,
+    `api         ${api.socket}${api.http === null ? '' : `, http://${hostPort(api.http.host, api.http.port)}`}`,
     ...section('originates', originate.map(explainOriginate), 'nothing'),
     ...section('neighbours', neighbors.map(explainNeighbor), 'none'),
     ...section('policies', usedPolicies(config), 'none in use'),
@@ -59,8 +60,8 @@ export function summarizeConfig(config: Config): ConfigSummary {
     routerId: formatIpv4(config.routerId),
     nodeName: config.nodeName,
     clusterId: reflector === null ? null : formatIpv4(reflector.clusterId),
-    listen: listen.map(({ address, port }) => endpoint(address, port)),
-    api: { socket: api.socket, http: api.http === null ? null : endpoint(api.http.host, api.http.port) },
+    listen: listen.map(({ address, port }) => hostPort(address, port)),
+    api: { socket: api.socket, http: api.http === null ? null : hostPort(api.http.host, api.http.port) },
     originate: config.originate.map(explainOriginate),
     neighbors: config.neighbors.map((neighbor) => ({
       name: neighbor.name,
@@ -153,10 +154,6 @@ function section(title: string, entries: readonly string[], none: string): strin
 
 function typeOf({ ebgp, reflectorClient }: NeighborConfig): 'ebgp' | 'ibgp' | 'ibgp-client' {
   return ebgp ? 'ebgp' : reflectorClient ? 'ibgp-client' : 'ibgp'
-}
-
-function endpoint(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 function count(number: number, one: string, many: string): string {

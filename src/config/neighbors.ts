@@ -2,8 +2,10 @@
  * Neighbours: templates applied, defaults filled in, and everything checked that needs more than one key: contradictions, what another
  * section has to say, names and addresses used twice.
  */
+
 import { parseAddress } from '../net/address.js'
 import { Family, familyRow } from '../net/family.js'
+import { splitZone } from '../net/zone.js'
 import { checkPasswords, passwordOf, type SecretSources } from './passwords.js'
 import type { Report } from './report.js'
 import { type BfdKeys, type GracefulRestartKeys, neighborSchema } from './schema.js'
@@ -299,8 +301,8 @@ function checkConnection(
       'ttlSecurity and multihop exclude each other: ttlSecurity says by itself how many hops away the neighbour may be, and sends with a TTL of 255 (RFC 5082)',
     )
   }
-  const zone = address?.split('%')[1]
-  if (zone !== undefined && neighbor.bindDevice !== null && neighbor.bindDevice !== zone) {
+  const zone = address === null ? null : splitZone(address)[1]
+  if (zone !== null && neighbor.bindDevice !== null && neighbor.bindDevice !== zone) {
     report.problem(at('bindDevice'), `bindDevice ${neighbor.bindDevice} is not the interface of ${address}; remove it`)
   }
   const own =

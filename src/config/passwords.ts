@@ -2,7 +2,10 @@
  * Passwords of neighbours: found where the configuration says, and judged together. The kernel takes the key of the longest prefix that an address lies in, and drops
  * what is not signed where there is one: a neighbour without a password inside a range with one could never connect.
  */
+
 import { parseAddress } from '../net/address.js'
+import { addressInPrefix, prefixContains } from '../net/prefix.js'
+import { withoutZone } from '../net/zone.js'
 import type { Report } from './report.js'
 import type { Secret } from './secret.js'
 import type { Environment } from './source.js'
@@ -68,7 +71,7 @@ export function checkPasswords(all: readonly Placed[], report: Report): void {
     }
     // The kernel tells link-local neighbours apart by address only.
     if (address === null || !address.includes('%')) continue
-    const bare = address.split('%')[0]!
+    const bare = withoutZone(address)
     const first = seen.get(bare)
     if (first === undefined) seen.set(bare, neighbor)
     else if (differ(first.password, password))
@@ -85,13 +88,6 @@ function differ(a: Secret | null, b: Secret | null): boolean {
 
 /** The whole of `neighbor`'s addresses. */
 function contains(range: PrefixText, { address, range: inner }: NeighborConfig): boolean {
-  const octets = inner?.address ?? parseAddress(address!.split('%')[0]!)
-  const length = inner?.length ?? octets.length * 8
-  if (octets.length !== range.address.length || length < range.length) return false
-  if (inner === range) return false
-  for (let bit = 0; bit < range.length; bit++) {
-    const mask = 0x80 >> (bit & 7)
-    if ((octets[bit >> 3]! & mask) !== (range.address[bit >> 3]! & mask)) return false
-  }
-  return true
+  if (inner === null) return addressInPrefix(parseAddress(withoutZone(address!)), range)
+  return inner !== range && prefixContains(range, inner)
 }

@@ -1,8 +1,9 @@
 /**
  * Values of the configuration that name something of the network: addresses, prefixes, interfaces. As in values.ts, a ValueError says what is expected.
  */
-import { formatAddress, parseAddress } from '../net/address.js'
+import { addressOrNull, formatAddress, isLinkLocal } from '../net/address.js'
 import { parsePrefix } from '../net/prefix.js'
+import { splitZone } from '../net/zone.js'
 import { isMartianNextHop } from '../rib/next-hop.js'
 import type { HostPort, PrefixText } from './types.js'
 import { integer, port, ValueError } from './values.js'
@@ -13,12 +14,9 @@ export function address(value: unknown): string {
 }
 
 export function addressOctets(value: unknown): Uint8Array {
-  try {
-    if (typeof value === 'string') return parseAddress(value)
-  } catch {
-    // said below, without the text
-  }
-  throw new ValueError('an IP address, such as 192.0.2.1 or 2001:db8::1')
+  const octets = typeof value === 'string' ? addressOrNull(value) : null
+  if (octets === null) throw new ValueError('an IP address, such as 192.0.2.1 or 2001:db8::1')
+  return octets
 }
 
 /** Where packets can be sent to: what peers would refuse as a next hop never leaves the file. */
@@ -32,10 +30,9 @@ export function nextHop(value: unknown): string {
 /** The address of a neighbour: unicast, and with a zone where it is link-local (`fe80::1%eth0`). */
 export function neighborAddress(value: unknown): string {
   if (typeof value !== 'string') throw new ValueError('an IP address, such as 192.0.2.1 or fe80::1%eth0')
-  const cut = value.indexOf('%')
-  const zone = cut < 0 ? null : value.slice(cut + 1)
-  const octets = addressOctets(cut < 0 ? value : value.slice(0, cut))
-  const linkLocal = octets.length === 16 && octets[0] === 0xfe && (octets[1]! & 0xc0) === 0x80
+  const [plain, zone] = splitZone(value)
+  const octets = addressOctets(plain)
+  const linkLocal = isLinkLocal(octets)
   if (linkLocal && (zone === null || !INTERFACE.test(zone))) {
     throw new ValueError('the interface behind a link-local address, as in fe80::1%eth0')
   }

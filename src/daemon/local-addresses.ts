@@ -3,9 +3,10 @@
  */
 import { networkInterfaces } from 'node:os'
 import type { Config, NeighborConfig } from '../config/types.js'
-import { formatAddress, formatIpv4, parseAddress } from '../net/address.js'
+import { formatAddress, formatIpv4, isLinkLocal, isLoopback, parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
 import { addressInPrefix, parsePrefix } from '../net/prefix.js'
+import { splitZone, withoutZone } from '../net/zone.js'
 import type { Subnet } from '../reflector/reflect.js'
 import { kernelAddresses } from './kernel-addresses.js'
 
@@ -88,8 +89,8 @@ export function linkOf(localAddress: string, peerAddress: string): string {
   return subnetOf(local, parseAddress(withoutZone(peerAddress)))?.name ?? ''
 }
 
-export function zoneOf(address: string): string {
-  return address.slice(withoutZone(address).length + 1)
+function zoneOf(address: string): string {
+  return splitZone(address)[1] ?? ''
 }
 
 /** The subnet of the interface that holds our end of a session, when the peer is in it too and the family is that of the session; else null. */
@@ -139,19 +140,4 @@ function interfacesWith(local: Uint8Array): ReadonlyMap<string, readonly Interfa
   known.clear()
   for (const { device, address, length } of asked) put(device, address, length)
   return known
-}
-
-export function withoutZone(address: string): string {
-  const at = address.indexOf('%')
-  return at === -1 ? address : address.slice(0, at)
-}
-
-function isLinkLocal(address: Uint8Array): boolean {
-  return address.length === 16 && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80
-}
-
-function isLoopback(address: Uint8Array): boolean {
-  return address.length === 4
-    ? address[0] === 127
-    : address[15] === 1 && address.subarray(0, 15).every((octet) => octet === 0)
 }

@@ -15,7 +15,7 @@ import { modeOf } from '../fib/encap/mode.js'
 import type { OwnVtep } from '../fib/encap/types.js'
 import { findKernelBlocks, type KernelBlock } from '../fib/own-blocks.js'
 import type { KernelRoute } from '../fib/types.js'
-import { parseAddress } from '../net/address.js'
+import { parseAddress, wordAt } from '../net/address.js'
 import { communityLists } from '../rib/policy-communities.js'
 import type { Rib } from '../rib/rib.js'
 
@@ -227,10 +227,7 @@ function withTunnel(
 
 /** An address as big-endian words; 0 beyond its end. */
 export function words(address: Uint8Array): [number, number, number, number] {
-  const word = (at: number): number =>
-    at + 4 > address.length
-      ? 0
-      : ((address[at]! << 24) | (address[at + 1]! << 16) | (address[at + 2]! << 8) | address[at + 3]!) >>> 0
+  const word = (at: number): number => (at + 4 > address.length ? 0 : wordAt(address, at))
   return [word(0), word(4), word(8), word(12)]
 }
 

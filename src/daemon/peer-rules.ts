@@ -1,21 +1,22 @@
 /**
  * A session as the tables and groups take it: what the neighbour's settings and what was negotiated make of the options of its source and of its update groups.
  */
+
 import { ROLE_NAMES, type Role } from '../bgp/capabilities/offer.js'
 import { CapabilityCode } from '../bgp/iana.js'
 import type { Negotiated } from '../bgp/message/message.js'
 import type { Peer } from '../bgp/peer.js'
 import type { Config, NeighborConfig } from '../config/types.js'
-import { parseAddress } from '../net/address.js'
+import { isLinkLocal, parseAddress } from '../net/address.js'
 import { Family } from '../net/family.js'
+import { withoutZone } from '../net/zone.js'
 import type { ExporterOptions } from '../reflector/exporter.js'
 import type { ExportRules } from '../reflector/reflect.js'
 import type { AttributeRules } from '../rib/attribute-rules.js'
 import type { IntakeRules } from '../rib/intake.js'
-import { isLinkLocal } from '../rib/next-hop.js'
 import type { Rib } from '../rib/rib.js'
 import { SourceKind, type SourceOptions } from '../rib/source.js'
-import { linkOf, selfNextHop, sharedSubnet, withoutZone } from './local-addresses.js'
+import { linkOf, selfNextHop, sharedSubnet } from './local-addresses.js'
 import type { Policies } from './policies.js'
 
 export type IntakeSettings = Pick<NeighborConfig, 'enforceFirstAs' | 'honorGracefulShutdown' | 'ebgp'>

@@ -5,7 +5,7 @@
  * Loop guard: a route is never resolved through itself, nor two through each other. What would lead back is passed over, and the next shorter match is asked, so
  * that the answer does not depend on which route came first; where none is left, the next hop is unresolved.
  */
-import { parseAddress } from '../net/address.js'
+import { addressOrNull } from '../net/address.js'
 import { Family } from '../net/family.js'
 import { formatPrefix, maskHostBits } from '../net/prefix.js'
 import { type HopRules, planRoute, type Resolution } from './resolve.js'
@@ -60,7 +60,7 @@ export class LearnedRoutes {
 
   #resolve(nextHop: string, rules: HopRules, foreign: ForeignResolver, through: readonly string[]): Resolution {
     const direct = foreign(nextHop)
-    const address = addressOf(nextHop)
+    const address = addressOrNull(nextHop)
     if (address === null || through.length >= MAX_DEPTH) return direct
     this.#ask(nextHop, address)
     const family = address.length === 4 ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
@@ -101,14 +101,6 @@ function unreachable(reason: string): Resolution {
   return { metric: -1, hops: [], connected: false, reason, length: -1 }
 }
 
-function addressOf(nextHop: string): Uint8Array | null {
-  try {
-    return parseAddress(nextHop)
-  } catch {
-    return null
-  }
-}
-
 /** Of canonical text, without a text of its own: every route of a table comes by here. */
 function lengthOf(prefix: string): number {
   let length = 0
@@ -131,7 +123,7 @@ function threeOctets(ipv4: number): number {
 
 function threeGroups(text: string): string {
   const slash = text.indexOf('/')
-  const address = addressOf(slash < 0 ? text : text.slice(0, slash))
+  const address = addressOrNull(slash < 0 ? text : text.slice(0, slash))
   return address === null ? '' : Buffer.from(address.subarray(0, 6)).toString('hex')
 }
 

@@ -7,8 +7,9 @@
  */
 
 import type { ProgramClusterRoutes } from '../config/types.js'
-import { parseAddress } from '../net/address.js'
+import { addressOrNull, isLinkLocal } from '../net/address.js'
 import { Family } from '../net/family.js'
+import { splitZone } from '../net/zone.js'
 import type { ActualTable } from './actual.js'
 import { kernelMetric } from './driver.js'
 import { wrap } from './encap/mode.js'
@@ -42,7 +43,7 @@ export type Resolver = (nextHop: string) => Resolution
 /** The kernel's answer for a next hop, from the picture of its tables. */
 export function resolveInKernel(nextHop: string, actual: ActualTable): Resolution {
   const [text, zone] = splitZone(nextHop)
-  const address = addressOf(text)
+  const address = addressOrNull(text)
   if (address === null) return unresolved(`next hop '${nextHop.slice(0, 60)}' is not an IP address`)
   const family = address.length === 4 ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
   if (isLinkLocal(address)) return resolveLinkLocal(text, zone, actual)
@@ -65,7 +66,7 @@ export function resolveInKernel(nextHop: string, actual: ActualTable): Resolutio
 
 /** True where the kernel takes packets for the address as its own. */
 export function isLocalAddress(text: string, actual: ActualTable): boolean {
-  const address = addressOf(text)
+  const address = addressOrNull(text)
   if (address === null) return false
   const family = address.length === 4 ? Family.IPV4_UNICAST : Family.IPV6_UNICAST
   return actual.lookup(family, address)?.route.kind === 'local'
@@ -74,7 +75,7 @@ export function isLocalAddress(text: string, actual: ActualTable): boolean {
 /** Without a kernel (driver memory): every valid next hop is there, at metric 0. */
 export function resolveAnywhere(nextHop: string): Resolution {
   const [text, zone] = splitZone(nextHop)
-  if (addressOf(text) === null) return unresolved(`next hop '${nextHop.slice(0, 60)}' is not an IP address`)
+  if (addressOrNull(text) === null) return unresolved(`next hop '${nextHop.slice(0, 60)}' is not an IP address`)
   return {
     metric: 0,
     hops: [{ gateway: text, device: zone, onlink: false }],
@@ -160,23 +161,6 @@ export function formatHops(route: Pick<KernelRoute, 'kind' | 'hops'>): string {
     .map((hop) => [hop.gateway === null ? '' : `via ${hop.gateway}`, hop.device === null ? '' : `dev ${hop.device}`])
     .map((parts) => parts.filter((part) => part !== '').join(' '))
     .join(', ')
-}
-
-function splitZone(text: string): [address: string, zone: string | null] {
-  const percent = text.indexOf('%')
-  return percent < 0 ? [text, null] : [text.slice(0, percent), text.slice(percent + 1)]
-}
-
-function addressOf(text: string): Uint8Array | null {
-  try {
-    return parseAddress(text)
-  } catch {
-    return null
-  }
-}
-
-function isLinkLocal(address: Uint8Array): boolean {
-  return address.length === 16 && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80
 }
 
 const MAX_METRIC = 0x7fff_ffff

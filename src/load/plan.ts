@@ -2,7 +2,7 @@
  * What a load run consists of: sessions with their addresses, the prefixes with their owners and attribute sets, and what the target is to make
  * of them. Pure; options that cannot work throw UsageError with one line that says what to change.
  */
-import { formatAddress, parseAddress, wordAt } from '../net/address.js'
+import { formatAddress, isLoopback, parseAddress, wordAt } from '../net/address.js'
 import { Family, familyRow } from '../net/family.js'
 import { ChurnLog } from './churn-log.js'
 import { Ledger } from './ledger.js'
@@ -209,10 +209,6 @@ function nextHops(
   if (isUsable) return (member) => addresses[member]!
   const unused = parseAddress(octets === 4 ? '172.29.0.1' : 'fd00:29::1')
   return (member) => nthAddress(unused, member)
-}
-
-function isLoopback(address: Uint8Array): boolean {
-  return address.length === 4 ? address[0] === 127 : address.every((octet, at) => octet === (at === 15 ? 1 : 0))
 }
 
 /** `base` + n; base has room in its last 32 bits. */

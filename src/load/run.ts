@@ -2,8 +2,10 @@
  * Edge: the phases of a load run. Sessions are set up; all announce at once; the changes or the restart of the workload; all withdraw. A phase
  * is over when every receiver holds what it should, nothing more came for a moment, and the comparison of all bits says so too.
  */
+
 import { performance } from 'node:perf_hooks'
 import { familyRow } from '../net/family.js'
+import { hostPort } from '../net/host-port.js'
 import { announcements, churnAnnouncement, withdrawals } from './announce.js'
 import { ChurnLog } from './churn-log.js'
 import type { Judge } from './judge.js'
@@ -93,7 +95,7 @@ class Run {
     const usage = process.resourceUsage()
     return {
       ok: isWhole && phases.every((phase) => phase?.ok !== false) && faults + strictFaults + otherFaults === 0,
-      target: options.host.includes(':') ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`,
+      target: hostPort(options.host, options.port),
       workload: options.workload,
       mode: ebgp ? 'ebgp' : 'ibgp',
       family: familyRow(options.family).name,

@@ -14,6 +14,15 @@ export function parseAddress(text: string): Uint8Array {
   return octetsOfU32(value)
 }
 
+/** Null where the text is no address. */
+export function addressOrNull(text: string): Uint8Array | null {
+  try {
+    return parseAddress(text)
+  } catch {
+    return null
+  }
+}
+
 /** u32. Throws an Error that names the text. */
 export function parseIpv4(text: string): number {
   const value = ipv4Value(text)
@@ -43,6 +52,16 @@ export function formatIpv6Words(w0: number, w1: number, w2: number, w3: number):
   const [start, end] = longestZeroRun(groups)
   if (end === start) return hex(groups, 0, 8)
   return `${hex(groups, 0, start)}::${hex(groups, end, 8)}`
+}
+
+/** fe80::/10, at an offset. */
+export function isLinkLocal(octets: Uint8Array, at = 0): boolean {
+  return octets.length >= 16 && octets[at] === 0xfe && (octets[at + 1]! & 0xc0) === 0x80
+}
+
+/** 127/8 or ::1. */
+export function isLoopback(octets: Uint8Array): boolean {
+  return octets.length === 4 ? octets[0] === 127 : octets.every((octet, at) => octet === (at === 15 ? 1 : 0))
 }
 
 /** The big-endian u32 at an offset. */
@@ -111,7 +130,8 @@ function hex(groups: readonly number[], from: number, to: number): string {
   return text
 }
 
-function clip(text: string): string {
+/** As much of a text as a message shows. */
+export function clip(text: string): string {
   return text.length > 60 ? text.slice(0, 60) + '…' : text
 }
 

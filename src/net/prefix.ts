@@ -2,7 +2,7 @@
  * IP prefixes as text and as octets. Host bits are always zero in what is returned.
  */
 import type { PrefixText } from '../config/types.js'
-import { formatAddress, formatIpv6Words, parseAddress } from './address.js'
+import { clip, formatAddress, formatIpv6Words, parseAddress } from './address.js'
 import { Family } from './family.js'
 
 export interface ParsePrefixOptions {
@@ -127,10 +127,6 @@ function parseLength(text: string, from: number, bits: number): number {
   const length = /^(0|[1-9][0-9]{0,2})$/.test(digits) ? Number(digits) : -1
   if (length < 0 || length > bits) throw new Error(`'${clip(text)}' needs a prefix length of 0 to ${bits}`)
   return length
-}
-
-function clip(text: string): string {
-  return text.length > 60 ? text.slice(0, 60) + '…' : text
 }
 
 const ZERO = 48

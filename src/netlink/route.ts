@@ -2,7 +2,7 @@
  * Routes in rtnetlink (pure): RTM_NEWROUTE, RTM_DELROUTE and RTM_GETROUTE, both ways. IPv4 and IPv6, one hop or several (RTA_MULTIPATH), IPv6 next hops of
  * IPv4 routes (RTA_VIA, RFC 8950), tables above 255 (RTA_TABLE), a source-address hint (RTA_PREFSRC).
  */
-import { formatAddress, formatIpv4 } from '../net/address.js'
+import { formatAddress, formatIpv4, wordAt } from '../net/address.js'
 import { Family } from '../net/family.js'
 import {
   forEachAttribute,
@@ -279,10 +279,7 @@ function gatewayText(reader: NetlinkReader, type: number, start: number, end: nu
 
 function addressText(reader: NetlinkReader, start: number, end: number): string {
   const { bytes } = reader
-  if (end - start === 16) return formatAddress(bytes.subarray(start, end))
-  return formatIpv4(
-    ((bytes[start]! << 24) | (bytes[start + 1]! << 16) | (bytes[start + 2]! << 8) | bytes[start + 3]!) >>> 0,
-  )
+  return end - start === 16 ? formatAddress(bytes.subarray(start, end)) : formatIpv4(wordAt(bytes, start))
 }
 
 const NO_HOPS: readonly RouteHop[] = Object.freeze([])

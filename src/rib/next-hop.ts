@@ -3,7 +3,7 @@
  *
  * Who resolves (the kernel's routes, or nobody) is passed in; after a change of those routes `resolveAgain` says which next hops have moved.
  */
-import { formatAddress, wordAt } from '../net/address.js'
+import { formatAddress, isLinkLocal, wordAt } from '../net/address.js'
 import { ChainIndex, hashOctets } from './chain-index.js'
 import { grown } from './columns.js'
 
@@ -148,11 +148,6 @@ export function isLinkScoped(octets: Uint8Array, linkLocalSession: boolean): boo
   if (octets.length < 16) return false
   if (isLinkLocal(octets, 0)) return true
   return octets.length === 32 && isLinkLocal(octets, 16) && (linkLocalSession || isUnspecified(octets))
-}
-
-/** fe80::/10 at an offset. */
-export function isLinkLocal(octets: Uint8Array, at: number): boolean {
-  return octets[at] === 0xfe && (octets[at + 1]! & 0xc0) === 0x80
 }
 
 /** The global address of 16 octets in an IPv6 next hop; null where it has none. */

@@ -6,11 +6,11 @@ import { countUpdates, shutdownData } from '../../src/bgp/outgoing.js'
 import { PeerRanges } from '../../src/bgp/peer-ranges.js'
 import { downKind, isProtocolError, messageName, refusesCapabilities } from '../../src/bgp/reason.js'
 import type { SessionState } from '../../src/bgp/session-types.js'
-import { hostPort } from '../../src/bgp/socket-settings.js'
 import { canonicalAddress } from '../../src/bgp/transport.js'
 import { Secret } from '../../src/config/secret.js'
 import type { NeighborConfig } from '../../src/config/types.js'
 import { Family } from '../../src/net/family.js'
+import { hostPort } from '../../src/net/host-port.js'
 import { EMPTY_UPDATE, neighbor, range } from '../support/speaker.js'
 
 t.test('the range of an address is the longest that covers it', async (t) => {

@@ -1,6 +1,17 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { formatAddress, formatIpv4, isIpv4Text, parseAddress, parseIpv4 } from '../../src/net/address.js'
+import {
+  addressOrNull,
+  formatAddress,
+  formatIpv4,
+  isIpv4Text,
+  isLinkLocal,
+  isLoopback,
+  parseAddress,
+  parseIpv4,
+} from '../../src/net/address.js'
+import { hostPort } from '../../src/net/host-port.js'
+import { splitZone, withoutZone } from '../../src/net/zone.js'
 
 t.test('IPv6 text is canonical (RFC 5952)', async (t) => {
   const cases: [string, string][] = [
@@ -79,4 +90,33 @@ t.test('octets to text and back', async (t) => {
     { seed: 1, numRuns: 1000 },
   )
   t.throws(() => formatAddress(new Uint8Array(5)), { message: /4 or 16 octets, not 5/ })
+})
+
+t.test('kinds of addresses', (t) => {
+  t.same(
+    ['fe80::1', 'febf::1', 'fec0::1', '2001:db8::1', '254.128.0.1'].map((text) => isLinkLocal(parseAddress(text))),
+    [true, true, false, false, false],
+  )
+  t.ok(
+    isLinkLocal(Uint8Array.of(...parseAddress('2001:db8::1'), ...parseAddress('fe80::1')), 16),
+    'behind a global one',
+  )
+  t.same(
+    ['127.0.0.1', '127.255.0.9', '::1', '::', '::2', '10.0.0.1'].map((text) => isLoopback(parseAddress(text))),
+    [true, true, true, false, false, false],
+  )
+  t.equal(addressOrNull('fe80::1%eth0'), null)
+  t.same(addressOrNull('192.0.2.1'), Uint8Array.of(192, 0, 2, 1))
+  t.end()
+})
+
+t.test('text with an interface, and with a port', (t) => {
+  t.same(splitZone('fe80::1%eth0'), ['fe80::1', 'eth0'])
+  t.same(splitZone('fe80::1'), ['fe80::1', null])
+  t.same(splitZone('fe80::1%'), ['fe80::1', ''])
+  t.equal(withoutZone('fe80::1%eth0'), 'fe80::1')
+  t.equal(withoutZone('192.0.2.1'), '192.0.2.1')
+  t.equal(hostPort('2001:db8::1', 179), '[2001:db8::1]:179')
+  t.equal(hostPort('rr.example', 179), 'rr.example:179')
+  t.end()
 })

@@ -2,8 +2,9 @@
  * The ways to next hops: each is resolved once and kept until something changes that may lead to it (pure).
  */
 
-import { parseAddress } from '../../net/address.js'
+import { addressOrNull } from '../../net/address.js'
 import { addressInPrefix, parsePrefix } from '../../net/prefix.js'
+import { withoutZone } from '../../net/zone.js'
 import { isSameHop } from '../plan.js'
 import { LearnedRoutes } from '../recursion.js'
 import type { HopRules, Resolution } from '../resolve.js'
@@ -98,7 +99,7 @@ export class Ways {
     const parsed = prefixes.map((prefix) => parsePrefix(prefix))
     const sources = this.#source.rules.sources.filter((source) => source !== null)
     for (const text of [...this.#resolved.keys(), ...sources]) {
-      const address = addressOf(text)
+      const address = addressOrNull(withoutZone(text))
       if (address === null || parsed.some((prefix) => addressInPrefix(address, prefix))) return true
     }
     return false
@@ -108,16 +109,6 @@ export class Ways {
 function isSameResolution(a: Resolution, b: Resolution): boolean {
   if (a.metric !== b.metric || a.reason !== b.reason || a.connected !== b.connected) return false
   return a.hops.length === b.hops.length && a.hops.every((hop, index) => isSameHop(hop, b.hops[index]!))
-}
-
-/** Null: not an address. */
-function addressOf(nextHop: string): Uint8Array | null {
-  const percent = nextHop.indexOf('%')
-  try {
-    return parseAddress(percent < 0 ? nextHop : nextHop.slice(0, percent))
-  } catch {
-    return null
-  }
 }
 
 const MAX_RESOLVED = 10_000
