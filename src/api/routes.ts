@@ -12,7 +12,7 @@ import {
   parseRowQuery,
   parseWithdraw,
 } from './requests.js'
-import { type Actions, ApiError, type ReloadResult, type Views } from './types.js'
+import { type Actions, ApiError, type NeighborView, type ReloadResult, type Views } from './types.js'
 
 export type Answer =
   | { readonly kind: 'json'; readonly status: number; readonly value: unknown }
@@ -57,9 +57,8 @@ export const ROUTES: readonly RouteRow[] = [
   view('/v1/summary', (_, { views }) => json(views.summary())),
   view('/v1/neighbors', ({ params }, { views }) => {
     const name = params.get('name') ?? undefined
-    const neighbors = views.neighbors(name)
-    if (name !== undefined && neighbors.length === 0) throw noNeighbor(name)
-    return { kind: 'rows', rows: neighbors, count: false }
+    const rows = views.neighbors(name)
+    return { kind: 'rows', rows: name === undefined ? rows : someOf(rows, name), count: false }
   }),
   view('/v1/rib', ({ params }, { views }) => {
     const { rib, count } = parseRowQuery(params)
@@ -80,7 +79,7 @@ export const ROUTES: readonly RouteRow[] = [
   view('/v1/errors', ({ params }, { views }) => {
     const name = params.get('name') ?? undefined
     const errors = views.errors(name)
-    if (name !== undefined && errors.length === 0 && views.neighbors(name).length === 0) throw noNeighbor(name)
+    if (name !== undefined && errors.length === 0) someOf(views.neighbors(name), name).next()
     return json(errors)
   }),
   view('/v1/explain', ({ params }, { views }) => {
@@ -129,6 +128,16 @@ export function findRoutes(pathname: string): { rows: readonly RouteRow[]; parts
   if (rows.length === 0) return undefined
   const parts = rows[0]!.path.split('/').flatMap((part, n) => (part[0] === ':' ? [decodePart(wanted[n]!)] : []))
   return { rows, parts }
+}
+
+/** Throws with the first row where there is none. */
+function* someOf(neighbors: Iterable<NeighborView>, name: string): Generator<NeighborView> {
+  let any = false
+  for (const neighbor of neighbors) {
+    any = true
+    yield neighbor
+  }
+  if (!any) throw noNeighbor(name)
 }
 
 export function noNeighbor(name: string): ApiError {

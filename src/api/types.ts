@@ -300,7 +300,8 @@ export interface RibQuery {
 
 export interface Views {
   summary(): SummaryView
-  neighbors(nameOrAddress?: string): readonly NeighborView[]
+  /** An iterable for the same reason as `rib`. */
+  neighbors(nameOrAddress?: string): Iterable<NeighborView>
   /**
    * May be large: an iterable, so that the server can stream it in slices. Between two values the table may change, the iterable has to bear that.
    * A search that passes many rows without a hit yields null now and then, so that it does not hold the event loop.

@@ -62,13 +62,14 @@ export class PeerViews {
     }
   }
 
-  neighbors(nameOrAddress?: string): NeighborView[] {
+  /** Made one by one as they are taken: thousands of them take longer than a short hold time. */
+  *neighbors(nameOrAddress?: string): Generator<NeighborView> {
     const { manager } = this.#context
     const peers = nameOrAddress === undefined ? [...manager.peers()] : manager.find(nameOrAddress)
     const range = peers.length > 0 ? undefined : manager.ranges().find(({ name }) => name === nameOrAddress)
     if (range !== undefined) throw new ApiError(404, `range ${range.name} has no peers now`)
     const counts = this.#counts()
-    return peers.map((peer) => this.#neighbor(peer, counts))
+    for (const peer of peers) yield this.#neighbor(peer, counts)
   }
 
   #counts(): Counts {
