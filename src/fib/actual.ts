@@ -48,23 +48,40 @@ export class ActualTable {
     return gone
   }
 
-  /** Takes a route of a dump, or one that came. False where it is known. */
+  /** Takes a route of a dump. Of those with one prefix and metric the kernel gives the one that counts first. False where it is known. */
   add(route: KernelRoute): boolean {
     const to = routePrefix(route.prefix)
     const found = this.#find(to)
-    if (found !== undefined) {
-      for (const held of listOf(found)) {
-        if (!isSame(held, route)) continue
-        held.found(this.#dump)
-        return false
-      }
+    if (found === undefined) {
+      this.#come(to, route, [], [])
+      return true
     }
+    const known = listOf(found)
+    const held = known.find((one) => isSame(one, route))
+    if (held === undefined) this.#come(to, route, known, [])
+    else {
+      held.found(this.#dump)
+      if (known.length > 1) this.#put(to, [...known.filter((one) => one !== held), held].sort(byRank))
+    }
+    return held === undefined
+  }
+
+  /** Takes a route that came, before or behind those of its prefix and metric. False where it is known. */
+  put(route: KernelRoute, appended: boolean): boolean {
+    const to = routePrefix(route.prefix)
+    const found = this.#find(to)
+    const known = found === undefined ? NONE : listOf(found)
+    if (known.some((one) => isSame(one, route))) return false
+    this.#come(to, route, appended ? known : [], appended ? [] : known)
+    return true
+  }
+
+  #come(to: RoutePrefix, route: KernelRoute, before: readonly Held[], behind: readonly Held[]): void {
     const held = new Held(route, this.#shared(route.hops), this.#dump)
     this.#foreignList = null
-    this.#put(to, found === undefined ? held : [...listOf(found), held].sort(byRank))
+    this.#put(to, before.length + behind.length === 0 ? held : [...before, held, ...behind].sort(byRank))
     for (const device of linkLocalDevices(route))
       this.#linkLocalDevices.set(device, (this.#linkLocalDevices.get(device) ?? 0) + 1)
-    return true
   }
 
   /** Takes out a route that went. False where it is not known. */
@@ -163,7 +180,7 @@ export class ActualTable {
 
   /** Most routes have the next hops of many others. */
   #shared(hops: readonly KernelHop[]): readonly KernelHop[] {
-    const key = hops.map((hop) => `${hop.gateway}%${hop.device}${hop.onlink ? '!' : ''}`).join(',')
+    const key = hops.map((hop) => `${hop.gateway}%${hop.device}${hop.onlink ? '!' : ''}*${hop.weight}`).join(',')
     const known = this.#hops.get(key)
     if (known !== undefined) return known
     if (this.#hops.size >= MAX_HOPS) this.#hops.clear()

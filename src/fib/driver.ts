@@ -29,6 +29,8 @@ export interface FibChange {
   readonly type: 'put' | 'gone'
   /** It took the place of the first route of its prefix and metric, whoever that belonged to. */
   readonly replaces: boolean
+  /** It comes behind all routes of its prefix and metric; else before them. */
+  readonly appended: boolean
   readonly route: KernelRoute
 }
 

@@ -8,7 +8,7 @@
  */
 import type { FibTrigger } from './driver.js'
 import type { OwnVtep } from './encap/types.js'
-import { type Cell, entryOf, isInPlace, UNMARKED } from './engine/cell.js'
+import { type Cell, entryOf, hasSurplus, isInPlace, UNMARKED } from './engine/cell.js'
 import type { Cells } from './engine/cells.js'
 import { Judge } from './engine/judge.js'
 import { Others } from './engine/others.js'
@@ -325,7 +325,7 @@ export class FibEngine implements Fib {
     } else if (cell.state === 'installed' && cell.planned !== null && !isInPlace(cell, this.#state.actual)) {
       this.#cells.mark(cell, 0)
       return true
-    } else if (foreignChanged || cell.state === 'conflict' || (retry && cell.state === 'failed')) {
+    } else if (foreignChanged || cell.state === 'conflict' || hasSurplus(cell) || (retry && cell.state === 'failed')) {
       if (cell.state === 'failed') cell.tries = 0
       this.#cells.mark(cell, 0)
     } else if (cell.state === 'installed') this.#judge.markIfUnequal(cell, 0)

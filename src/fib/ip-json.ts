@@ -8,6 +8,7 @@
 
 import { Family } from '../net/family.js'
 import { parsePrefix } from '../net/prefix.js'
+import { withShares } from './hops.js'
 import type { KernelHop, KernelRoute } from './types.js'
 
 /** Cuts a stream of text into the objects of its outermost array. */
@@ -82,6 +83,7 @@ interface HopJson {
   readonly via?: { readonly host?: string }
   readonly dev?: string
   readonly flags?: readonly string[]
+  readonly weight?: number
 }
 interface RouteJson extends HopJson {
   readonly type?: string | number
@@ -102,9 +104,11 @@ function hopsOf(value: RouteJson): readonly KernelHop[] {
     const flags = Array.isArray(hop.flags) ? hop.flags : []
     if (flags.includes('dead')) continue
     const gateway = textOf(hop.gateway) ?? textOf(hop.via?.host)
-    hops.push({ gateway, device: textOf(hop.dev), onlink: flags.includes('onlink') })
+    const one = { gateway, device: textOf(hop.dev), onlink: flags.includes('onlink') }
+    const { weight } = hop
+    hops.push(typeof weight === 'number' && weight > 1 ? { ...one, weight } : one)
   }
-  return hops
+  return withShares(hops)
 }
 
 function textOf(value: unknown): string | null {

@@ -35,6 +35,7 @@ export function formatOperation(operation: FibOperation, target: IpTarget): stri
   if (!isDelete && route.hops.length > 1) {
     for (const hop of route.hops) {
       words.push('nexthop', ...formatHop(hop, prefix.address.length))
+      if (hop.weight !== undefined) words.push('weight', integer(hop.weight, 1, 256, 'weight'))
       if (hop.onlink) words.push('onlink')
     }
   }

@@ -23,8 +23,11 @@ export class LinkTable implements Devices {
     this.#indexes = new Map([...links.values()].map((link) => [link.name, link.index]))
   }
 
-  /** One has changed. `event`: its routes went without a word, or have another name for their device now; null: it says nothing of devices. */
-  take(link: LinkMessage, isGone: boolean): 'event' | 'devices' | null {
+  /**
+   * One has changed. `event`: its routes went without a word, or have another name for their device now; `ours`: paths through it may live again, without a word
+   * too; null: it says nothing of devices.
+   */
+  take(link: LinkMessage, isGone: boolean): 'event' | 'ours' | 'devices' | null {
     // A bridge speaks of its ports: a port that leaves is still a device.
     if (link.family !== 0) return null
     const known = this.#links.get(link.index)
@@ -36,6 +39,7 @@ export class LinkTable implements Devices {
     }
     const wasUp = known !== undefined && (known.flags & LinkFlag.UP) !== 0
     const isUp = !isGone && (link.flags & LinkFlag.UP) !== 0
-    return isGone || (wasUp && !isUp) || (known !== undefined && known.name !== link.name) ? 'event' : 'devices'
+    if (isGone || (wasUp && !isUp) || (known !== undefined && known.name !== link.name)) return 'event'
+    return !wasUp && isUp ? 'ours' : 'devices'
   }
 }

@@ -7,6 +7,7 @@ import type { NetlinkWriter } from '../netlink/message.js'
 import { HopFlag, RouteType } from '../netlink/numbers.js'
 import { encodeRoute, type HopFields, type RouteFields, type RouteMessage, repeatRoute } from '../netlink/route.js'
 import type { FibOperation } from './driver.js'
+import { withShares } from './hops.js'
 import { IPV6 } from './route-prefix.js'
 import { FibError, type KernelHop, type KernelRoute } from './types.js'
 
@@ -80,11 +81,12 @@ export class RouteTranslator {
     }
   }
 
-  #hop({ gateway, device, onlink }: KernelHop): HopFields {
+  #hop({ gateway, device, onlink, weight }: KernelHop): HopFields {
     if (device === null) throw new FibError(`next hop ${gateway} has no device`)
     const index = this.#devices.indexOf(device)
     if (index === 0) throw new NoDeviceError(device)
-    return { gateway: gateway === null ? null : this.#octets(gateway), device: index, onlink }
+    const fields = { gateway: gateway === null ? null : this.#octets(gateway), device: index, onlink }
+    return weight === undefined ? fields : { ...fields, weight: checkedWeight(weight) }
   }
 
   #octets(text: string): Uint8Array {
@@ -128,11 +130,18 @@ export function toKernelRoute(message: RouteMessage, devices: Devices): KernelRo
     for (const hop of message.hops) {
       if ((hop.flags & HopFlag.DEAD) !== 0) continue
       const device = hop.device === 0 ? null : devices.nameOf(hop.device)
-      hops.push({ gateway: hop.gateway, device, onlink: (hop.flags & HopFlag.ONLINK) !== 0 })
+      const one = { gateway: hop.gateway, device, onlink: (hop.flags & HopFlag.ONLINK) !== 0 }
+      hops.push(hop.weight === 1 ? one : { ...one, weight: hop.weight })
     }
   }
-  const route: KernelRoute = { family, prefix, kind, protocol, metric, table, hops }
+  const route: KernelRoute = { family, prefix, kind, protocol, metric, table, hops: withShares(hops) }
   return message.source === null ? route : { ...route, source: message.source }
+}
+
+/** One octet in the message, counted from 1. */
+function checkedWeight(weight: number): number {
+  if (Number.isInteger(weight) && weight >= 1 && weight <= 256) return weight
+  throw new FibError(`weight ${weight} of a next hop is not a whole number from 1 to 256`)
 }
 
 function wordsOf<T>(parse: () => T): T {

@@ -5,7 +5,7 @@
 import { Family } from '../net/family.js'
 import { decodeLink, decodeNeighbourDevice } from '../netlink/link.js'
 import { forEachMessage, type MessageHeader, NetlinkReader } from '../netlink/message.js'
-import { Group, MessageFlag, MessageType } from '../netlink/numbers.js'
+import { AddressFamily, Group, MessageFlag, MessageType } from '../netlink/numbers.js'
 import { decodeRoute, type RouteMessage } from '../netlink/route.js'
 import type { FibTrigger } from './driver.js'
 import { NetlinkEvents } from './netlink-events.js'
@@ -164,7 +164,8 @@ export class NetlinkTriggers {
         return
       }
       case MessageType.NEWADDR:
-        onTrigger('devices')
+        // With the first IPv4 address of a device its dead paths live again without a word.
+        onTrigger(reader.u8(header.start) === AddressFamily.INET ? 'ours' : 'devices')
         return
       case MessageType.DELADDR:
         // With the last address of a device its routes go without a word.
@@ -198,6 +199,7 @@ export class NetlinkTriggers {
     onTrigger({
       type: header.type === MessageType.NEWROUTE ? 'put' : 'gone',
       replaces: (header.flags & MessageFlag.REPLACE) !== 0,
+      appended: (header.flags & MessageFlag.APPEND) !== 0,
       route,
     })
   }

@@ -110,11 +110,16 @@ export function isSameRoute(a: OurRoute, b: OurRoute): boolean {
   if (a === b) return true
   if (a.kind !== b.kind || a.metric !== b.metric || a.hops.length !== b.hops.length) return false
   if (a.source !== b.source) return false
-  return a.hops.every((hop) => b.hops.some((other) => isSameHop(hop, other)))
+  // Both ways: by hand a hop can be there twice.
+  return hasHopsOf(a, b) && (a.hops.length === 1 || hasHopsOf(b, a))
+}
+
+function hasHopsOf(a: OurRoute, b: OurRoute): boolean {
+  return b.hops.every((hop) => a.hops.some((other) => isSameHop(hop, other)))
 }
 
 export function isSameHop(a: KernelHop, b: KernelHop): boolean {
-  return a.gateway === b.gateway && a.device === b.device && a.onlink === b.onlink
+  return a.gateway === b.gateway && a.device === b.device && a.onlink === b.onlink && a.weight === b.weight
 }
 
 /** Another protocol's route that was taken over. */

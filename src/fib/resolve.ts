@@ -14,6 +14,7 @@ import type { ActualTable } from './actual.js'
 import { kernelMetric } from './driver.js'
 import { wrap } from './encap/mode.js'
 import type { FarNode, TunnelRules } from './encap/types.js'
+import { withShares } from './hops.js'
 import type { DesiredRoute, KernelHop, KernelRoute, PlannedRoute } from './types.js'
 
 export interface Resolution {
@@ -56,7 +57,7 @@ export function resolveInKernel(nextHop: string, actual: ActualTable): Resolutio
   const hops: KernelHop[] = []
   for (const hop of route.hops) {
     if (hop.device === null && hop.gateway === null) continue
-    hops.push(hop.gateway === null ? { gateway: text, device: hop.device, onlink: false } : hop)
+    hops.push(hop.gateway === null ? { ...hop, gateway: text, onlink: false } : hop)
   }
   if (hops.length === 0)
     return unresolved(`the route to next hop ${text} (${route.prefix}) has no device that is up`, length)
@@ -129,6 +130,7 @@ export function planRoute(
     }
   }
   const source = rules.sources[family]
+  hops = withShares(hops)
   if (hops.length > 0 && source === null && far.length === 0) return { family, kind, hops, metric }
   if (hops.length > 0)
     return {

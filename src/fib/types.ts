@@ -35,6 +35,8 @@ export interface KernelHop {
   readonly gateway: string | null
   readonly device: string | null
   readonly onlink: boolean
+  /** Share of the traffic, 2 to 256, where there are several and this one has more than 1. */
+  readonly weight?: number
 }
 
 /** A route in the form it is written in, for one prefix or for many. */

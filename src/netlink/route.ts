@@ -28,6 +28,8 @@ export interface HopFields {
   /** Index of the device; 0: the kernel looks for one. */
   readonly device: number
   readonly onlink: boolean
+  /** From 1, which is what it is where nothing is said; only among several. */
+  readonly weight?: number | undefined
 }
 
 /** What a route to be written or removed is made of. */
@@ -247,7 +249,7 @@ function encodeGateway({ gateway }: HopFields, octets: number, writer: NetlinkWr
 function encodeMultipath(hops: readonly HopFields[], octets: number, writer: NetlinkWriter): void {
   const all = writer.beginNested(RouteAttribute.MULTIPATH)
   for (const hop of hops) {
-    const nested = writer.beginNestedPair(hop.onlink ? HopFlag.ONLINK : 0, 0)
+    const nested = writer.beginNestedPair(hop.onlink ? HopFlag.ONLINK : 0, (hop.weight ?? 1) - 1)
     writer.u32(hop.device)
     encodeGateway(hop, octets, writer)
     writer.endNested(nested)

@@ -139,6 +139,33 @@ t.test('property: the same as a plain list of routes, by prefix and by longest m
   await t.resolves(property)
 })
 
+t.test('of routes with one prefix and metric the one counts that the kernel has first', async (t) => {
+  const table = new ActualTable(TABLE)
+  const via = (device: string): KernelRoute => ({
+    family: 0,
+    prefix: '10.0.0.0/8',
+    kind: 'unicast',
+    protocol: 4,
+    metric: 0,
+    table: TABLE,
+    hops: [{ gateway: null, device, onlink: false }],
+  })
+  const first = (): string | null | undefined => table.lookup(0, parseAddress('10.1.2.3'))?.route.hops[0]?.device
+  table.put(via('a'), false)
+  table.put(via('b'), false)
+  t.equal(first(), 'b', 'ip route prepend')
+  table.put(via('c'), true)
+  t.equal(first(), 'b', 'ip route append')
+  table.beginDump()
+  for (const device of ['c', 'a', 'd', 'b']) table.add(via(device))
+  await table.endDump(async () => {})
+  t.equal(first(), 'c', 'as a dump has them')
+  t.same(
+    table.foreignRoutes().map(({ hops }) => hops[0]?.device),
+    ['c', 'a', 'd', 'b'],
+  )
+})
+
 // --- never in one turn
 
 /** So many come, as from a routing daemon beside us with a few full tables. */

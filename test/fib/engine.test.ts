@@ -346,8 +346,8 @@ t.test('what is told while a dump is compared comes after what was told during i
   driver.dump = async (take) => {
     for (const one of routes) take(one)
     if (++dumps === 1) return
-    trigger({ type: 'put', replaces: false, route: late })
-    setImmediate(() => trigger({ type: 'gone', replaces: false, route: late }))
+    trigger({ type: 'put', replaces: false, appended: false, route: late })
+    setImmediate(() => trigger({ type: 'gone', replaces: false, appended: false, route: late }))
   }
   const engine = engineOn(driver)
   await engine.start()
@@ -359,6 +359,38 @@ t.test('what is told while a dump is compared comes after what was told during i
   t.equal(engine.foreignRoutes().length, routes.length, 'the last word is that it is gone')
   await engine.stop('keep')
 })
+
+t.test(
+  'somebody takes out what we put back, each time: after a while not as fast as we can, and for ever',
+  async (t) => {
+    const driver = new FailingDriver()
+    let trigger: (trigger: FibTrigger) => void = () => {}
+    driver.open = async (onTrigger) => {
+      trigger = onTrigger
+    }
+    const hops = [{ gateway: '192.168.0.2', device: null, onlink: false }]
+    const prefix = PREFIXES[0]!
+    const route: KernelRoute = { family: 0, prefix, kind: 'unicast', protocol: 179, metric: 0, table: 254, hops }
+    let lastMs = Number.POSITIVE_INFINITY
+    const apply = driver.apply.bind(driver)
+    driver.apply = async (operations) => {
+      const outcomes = await apply(operations)
+      lastMs = performance.now()
+      driver.memory.take(prefix, 179)
+      setImmediate(() => trigger({ type: 'gone', replaces: false, appended: false, route }))
+      return outcomes
+    }
+    const engine = engineOn(driver)
+    await engine.start()
+    engine.set(prefix, unicast(prefix, '192.168.0.2'))
+    await until('many repairs', () => driver.applied.length > 20)
+    await until('a pause', () => performance.now() - lastMs > 200)
+    const { length } = driver.applied
+    await until('it is put back all the same', () => driver.applied.length > length)
+    t.match(engine.entry(prefix), { state: 'installed' })
+    await engine.stop('keep')
+  },
+)
 
 t.test(
   'a batch is planned in slices, and its outcomes are taken in slices: what is set meanwhile is kept, and nothing counts as settled too early',

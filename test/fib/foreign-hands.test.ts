@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
+import { parsePrefix } from '../../src/net/prefix.js'
 import { type Netns, needsNetns } from '../support/netns.js'
 import { childrenOf, commandOf } from '../support/processes.js'
 import { type Bench, blackhole, kernelBench, setAll, type TestFib, unicast, until } from './support.js'
@@ -69,6 +70,16 @@ const FAULTS: readonly Fault[] = [
   {
     name: 'a path of ECMP is taken out',
     inject: ip(`route replace ${ECMP} via 192.168.1.2 proto 179 metric ${METRIC}`),
+  },
+  {
+    name: 'a path of ECMP is there twice, the other one is gone',
+    inject: ip(`route replace ${ECMP} proto 179 metric ${METRIC} nexthop via 192.168.0.2 nexthop via 192.168.0.2`),
+  },
+  {
+    name: 'the shares of ECMP are changed',
+    inject: ip(
+      `route replace ${ECMP} proto 179 metric ${METRIC} nexthop via 192.168.0.2 weight 7 nexthop via 192.168.1.2`,
+    ),
   },
   { name: 'the kind is changed', inject: ip(`route replace unreachable ${A} proto 179 metric ${METRIC}`) },
   {
@@ -260,6 +271,57 @@ for (const driver of DRIVERS) {
     change('nexthop del id 5', '-6 nexthop del id 20')
     await leads()
     t.match(fib.entry(A), { state: 'unresolved', reason: /no route to next hop 172\.31\.5\.5/ })
+  })
+
+  t.test(`${driver}: a route put under our number where none of ours is to be goes`, needsNetns(), async (t) => {
+    const bench = kernelBench(t, driver)
+    const ranges = [{ within: parsePrefix('10.244.0.0/16'), mode: 'never' }] as const
+    const rules = { metric: METRIC, encapsulation: ranges, programClusterRoutes: 'EnabledIPIPOnly' } as const
+    const { fib } = await bench.open({ ...rules, compareMs: 3_600_000 })
+    await setAll(fib, unicast(A, '192.168.0.2'), unicast('10.9.0.0/26', '203.0.113.1'))
+    fib.sweepAdopted()
+    await fib.settled()
+    t.same([A, '10.9.0.0/26'].map((prefix) => fib.entry(prefix)?.state).join(), 'left,unresolved')
+    for (const prefix of [A, '10.9.0.0/26']) {
+      bench.netns!.ip(`route add ${prefix} via 192.168.0.9 proto 179 metric ${METRIC}`)
+      await until(`${prefix} goes`, () => bench.ours().length === 0)
+    }
+  })
+
+  t.test(`${driver}: through a route of others whose paths have shares`, needsNetns(), async (t) => {
+    const bench = kernelBench(t, driver)
+    const { fib } = await bench.open({ metric: METRIC, compareMs: 3_600_000 })
+    const [four, six] = [
+      'nexthop via 192.168.0.9 weight 3 nexthop via 192.168.1.9',
+      'nexthop via fd00::8 weight 256 nexthop via fd00::9',
+    ]
+    bench.netns!.ip(`route add 172.31.0.0/16 proto 188 ${four}`)
+    bench.netns!.ip(`-6 route add 2001:db8::/32 proto 188 ${six}`)
+    await until('seen', () => fib.foreignRoutes().filter(({ protocol }) => protocol === 188).length === 2)
+    await setAll(fib, unicast(A, '172.31.5.5'), unicast(SIX, '2001:db8::1'))
+    t.same(bench.ours(), [`${A} via 192.168.0.9*3 via 192.168.1.9`, `${SIX} via fd00::8*256 via fd00::9`])
+    bench.netns!.ip('link set v1 down')
+    await until('one alone has no share', () => bench.ours().includes(`${A} via 192.168.0.9`))
+    await until('and is known', () => fib.entry(A)?.hops.length === 1 && fib.entry(A)?.state === 'installed')
+  })
+
+  t.test(`${driver}: a path that comes to life again without a word is taken out`, needsNetns(), async (t) => {
+    const bench = kernelBench(t, driver)
+    const { fib } = await bench.open({ metric: METRIC, compareMs: 3_600_000 })
+    await setAll(fib, ...WANTED)
+    const one = `${ECMP} via 192.168.0.2`
+    for (const address of ['', 'addr add 10.99.0.1/24 dev v1']) {
+      bench.netns!.ip('link set v1 down')
+      await until('one path', () => fib.entry(ECMP)?.hops.length === 1 && bench.ours().includes(one))
+      bench.netns!.ip('addr flush dev v1')
+      bench.netns!.ip('link set v1 up')
+      if (address !== '') bench.netns!.ip(address)
+      const both = (bench.netns!.ipJson(`route show ${ECMP}`) as { nexthops?: unknown[] }[])[0]!
+      t.equal(both.nexthops?.length, 2, 'the kernel kept the path')
+      await until('one path', () => bench.ours().includes(one))
+      bench.netns!.ip('addr replace 192.168.1.1/24 dev v1')
+      await until('both', () => bench.ours().join() === HEALTHY.join())
+    }
   })
 
   t.test(`${driver}: a table of its own is flushed`, needsNetns(), async (t) => {

@@ -144,7 +144,9 @@ for (const wait of ['handle', 'poll'] as const) {
     await until('a device went down', () => seen.includes('event'))
     seen.length = 0
     bench.netns!.ip('address add 10.9.9.9/32 dev v0')
-    await until('an address came', () => seen.includes('devices'))
+    await until('an address came', () => seen.includes('ours'))
+    bench.netns!.ip('-6 address add fd09::9/128 dev v0 nodad')
+    await until('one of IPv6, with which nothing comes to life', () => seen.includes('devices'))
     await neighbours(t, driver, bench.netns!, () => seen.splice(0))
   })
 }
@@ -168,7 +170,7 @@ async function neighbours(t: Test, driver: NetlinkDriver, netns: Netns, triggers
   triggers()
   add(3, 'w0')
   netns.ip('address add 10.9.9.10/32 dev v0')
-  await until('what comes behind it', () => triggers().includes('devices'))
+  await until('what comes behind it', () => triggers().includes('ours'))
   t.equal(told, 2, 'no more')
 }
 

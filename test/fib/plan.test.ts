@@ -72,6 +72,20 @@ t.test('equal, also with the hops in another order: nothing to do', async (t) =>
   t.same(planPrefix(PREFIX, route({ hops }), tableOf(there)).operations, [])
 })
 
+t.test('as many hops, of which one is there twice: not equal, whichever side has it', async (t) => {
+  const [two, twice] = [
+    [via('192.168.0.2'), via('192.168.0.3')],
+    [via('192.168.0.2'), via('192.168.0.2')],
+  ]
+  for (const [hops, there] of [
+    [two, twice],
+    [twice, two],
+  ])
+    t.match(planPrefix(PREFIX, route({ hops: hops! }), tableOf(inKernel({ hops: there! }))).operations, [
+      { type: 'replace' },
+    ])
+})
+
 t.test('ours with another content: one replace, never a delete and an add', async (t) => {
   const { operations } = planPrefix(PREFIX, route({ hops: [via('192.168.0.9')] }), tableOf(inKernel()))
   t.same(

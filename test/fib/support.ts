@@ -115,8 +115,8 @@ export function setAll(fib: Fib, ...routes: readonly Wanted[]): Promise<void> {
 }
 
 /** Looks again and again until it holds; the limit is generous and only there to fail with words. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  const endMs = performance.now() + 20_000
+export async function until(what: string, holds: () => boolean, limitMs = 20_000): Promise<void> {
+  const endMs = performance.now() + limitMs
   while (!holds()) {
     if (performance.now() > endMs) throw new Error(`did not come: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -140,7 +140,8 @@ export async function openFib(t: Scope, options: FibOptions): Promise<TestFib> {
 }
 
 function textOf(routes: readonly KernelRoute[]): string[] {
-  const hop = (route: KernelRoute): string => route.hops.map((one) => `via ${one.gateway}`).join(' ')
+  const hop = (route: KernelRoute): string =>
+    route.hops.map((one) => `via ${one.gateway}${one.weight === undefined ? '' : `*${one.weight}`}`).join(' ')
   return routes
     .map(
       (route) =>

@@ -77,10 +77,21 @@ t.test('requests, octet by octet', littleEndian, async (t) => {
       'two hops: lengths, flags, weight - 1, device',
       encoded((writer) => {
         const one = { gateway: Uint8Array.of(192, 168, 0, 2), device: 10, onlink: false }
-        encodeRoute(route({ hops: [one, { ...one, device: 12, onlink: true }] }), 'add', 1, writer, false)
+        encodeRoute(
+          route({
+            hops: [
+              { ...one, weight: 7 },
+              { ...one, device: 12, onlink: true },
+            ],
+          }),
+          'add',
+          1,
+          writer,
+          false,
+        )
       }),
       '50000000 1800 0106 01000000 00000000 02 1a 00 00 fe b3 00 01 00000000 0800 0100 0af40100 0800 0f00 fe000000' +
-        ' 2400 0900 1000 00 00 0a000000 0800 0500 c0a80002 1000 04 00 0c000000 0800 0500 c0a80002',
+        ' 2400 0900 1000 00 06 0a000000 0800 0500 c0a80002 1000 04 00 0c000000 0800 0500 c0a80002',
     ],
     [
       'all routes of a protocol in a table',

@@ -146,6 +146,11 @@ export function isInPlace(cell: Cell, actual: ActualTable): boolean {
   return planned !== null && isLeft(cell, planned, planRoutes(cell, ours, planned, actual).operations)
 }
 
+/** Somebody put a route there under our number, where none of ours is to be. */
+export function hasSurplus({ state, inherited, ours }: Cell): boolean {
+  return ours.length > 0 && !inherited && (state === 'unresolved' || state === 'left')
+}
+
 /** The route is there, and the operations from that place on do not concern it. */
 export function isLeft(
   { ours }: Cell,

@@ -8,7 +8,7 @@ import { planInto } from '../plan.js'
 import { protocolName } from '../protocols.js'
 import { formatHops, type HopRules, isLocalAddress, planRoute } from '../resolve.js'
 import type { DesiredRoute, FibRouteState, KernelRoute, PlannedRoute } from '../types.js'
-import { type Cell, isInPlace, isLeft } from './cell.js'
+import { type Cell, hasSurplus, isInPlace, isLeft } from './cell.js'
 import type { EngineState } from './state.js'
 
 export class Judge {
@@ -103,7 +103,7 @@ export class Judge {
         this.tellRepair(cell.prefix, 1)
         cells.mark(cell, 0)
       } else this.markIfUnequal(cell, 0)
-    }
+    } else if (hasSurplus(cell)) cells.mark(cell, 0)
   }
 
   markIfUnequal(cell: Cell, mark: number): void {

@@ -43,7 +43,7 @@ export class Others {
       else this.#watch.soon(Look.ALL)
       return
     }
-    const { type, replaces, route } = change
+    const { type, replaces, appended, route } = change
     const { table, protocol } = options
     const isOurs = route.protocol === protocol
     if (isOurs && route.table !== table) return
@@ -63,7 +63,7 @@ export class Others {
       const others = cell.ours.filter((one) => !isSameRoute(one, route))
       cell.ours = type === 'put' ? [...others, route] : others
       this.#touched(cell)
-    } else foreign = (type === 'put' ? actual.add(route) : actual.remove(route)) || foreign
+    } else foreign = (type === 'put' ? actual.put(route, appended) : actual.remove(route)) || foreign
     if (foreign) this.#lookSoon(route.prefix)
   }
 
@@ -91,6 +91,7 @@ export class Others {
   /** Somebody changed a route of ours. */
   #touched(cell: Cell): void {
     this.#watch.soon(Look.OURS)
+    if (!this.#watch.isCalm) return
     this.#judge.judgeTouched(cell)
     this.#listener.wake()
   }
@@ -98,10 +99,13 @@ export class Others {
   #lookSoon(prefix: string): void {
     this.#changed.add(prefix)
     if (this.#timer !== null) return
-    this.#timer = setTimeout(() => {
-      this.#timer = null
-      this.#look()
-    }, FOREIGN_MS)
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = null
+        this.#look()
+      },
+      Math.max(FOREIGN_MS, this.#watch.isCalm ? 0 : this.#watch.restMs),
+    )
   }
 
   /** Foreign routes came or went: routes of the same prefixes, and all where a next hop may have another way now. */

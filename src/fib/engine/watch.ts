@@ -15,6 +15,8 @@ export class Watch {
   #stopped = false
   #lastDumpEndMs = 0
   #lastDumpTookMs = 0
+  /** Dumps of late; they are forgotten one by one. */
+  #dumps = 0
 
   /** `wake` is called when it is time to look. */
   constructor(wake: () => void) {
@@ -36,10 +38,26 @@ export class Watch {
     if (look > this.#wanted) this.#wanted = look
   }
 
+  /**
+   * False while something happens all the time, such as somebody who takes out what we put back: then events alone are no reason to write, lest the two of us keep
+   * the machine busy. The next look is.
+   */
+  get isCalm(): boolean {
+    return this.#dumpsAt(performance.now()) < MANY_DUMPS
+  }
+
   /** Between dumps there is a rest that grows with their length: somebody may change routes all the time, and `ip monitor` tells of our own too. */
   soon(look: Look): void {
-    const restMs = this.#lastDumpEndMs + Math.min(MAX_REST_MS, this.#lastDumpTookMs * 4) - performance.now()
-    this.in(look, Math.max(DEBOUNCE_MS, restMs))
+    this.in(look, Math.max(DEBOUNCE_MS, this.restMs))
+  }
+
+  /** Until it is time for another dump. */
+  get restMs(): number {
+    const tookMs = this.#lastDumpTookMs
+    const restMs = this.isCalm
+      ? tookMs * 4
+      : Math.max(tookMs * 10, Math.min(Math.max(tookMs * 100, LEAST_PACED_MS), PACED_MS))
+    return this.#lastDumpEndMs + Math.min(MAX_REST_MS, restMs) - performance.now()
   }
 
   in(look: Look, ms: number): void {
@@ -61,8 +79,14 @@ export class Watch {
 
   /** A dump that began then has ended. */
   dumped(startMs: number): void {
-    this.#lastDumpEndMs = performance.now()
-    this.#lastDumpTookMs = this.#lastDumpEndMs - startMs
+    const nowMs = performance.now()
+    this.#dumps = Math.min(MAX_DUMPS, this.#dumpsAt(nowMs) + 1)
+    this.#lastDumpEndMs = nowMs
+    this.#lastDumpTookMs = nowMs - startMs
+  }
+
+  #dumpsAt(nowMs: number): number {
+    return Math.max(0, this.#dumps - (nowMs - this.#lastDumpEndMs) / FORGET_MS)
   }
 
   stop(): void {
@@ -74,3 +98,9 @@ export class Watch {
 
 const DEBOUNCE_MS = 75
 const MAX_REST_MS = 2000
+/** A dump each time costs a hundredth, as long as what is changed can come back within a second. */
+const PACED_MS = 500
+const LEAST_PACED_MS = 300
+const MANY_DUMPS = 16
+const MAX_DUMPS = 24
+const FORGET_MS = 2000
