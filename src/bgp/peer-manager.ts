@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net'
 import type { ListenAddress, NeighborConfig } from '../config/types.js'
+import { openFilesLimit } from '../sys/open-files.js'
 import { Backoff } from './backoff.js'
 import { type Clock, RealClock } from './clock.js'
 import { NotificationError } from './errors.js'
@@ -41,6 +42,8 @@ export interface PeerManagerOptions {
   readonly local?: LocalState
   /** Accepted connections that are not Established, of all peers together; default 10000. May change. */
   readonly maxPendingConnections?: () => number
+  /** How many descriptors the process may have open; default: what the system says. */
+  readonly maxOpenFiles?: number
   readonly events: PeerEvents<Peer>
   readonly log: (fact: SessionFact) => void
   readonly random?: Random
@@ -55,6 +58,7 @@ export class PeerManager {
   readonly #clock: Clock
   readonly #ids: PeerIds
   readonly #open = new OpenLinks()
+  readonly #maxOpenFiles: number
   readonly #sockets = new SocketOptions()
   readonly #listeners: Listeners
   /** Configured peers by name, and all peers by address. */
@@ -74,6 +78,7 @@ export class PeerManager {
     this.#options = options
     this.#clock = options.clock ?? new RealClock()
     this.#ids = options.ids ?? new SmallestFreeIds()
+    this.#maxOpenFiles = options.maxOpenFiles ?? openFilesLimit()
     this.#refusals = new Refusals(options.log, () => this.#clock.now())
     this.#listeners = new Listeners(
       (socket) => this.#socketAccepted(socket),
@@ -231,8 +236,17 @@ export class PeerManager {
     return failed === ''
   }
 
-  /** True: the connection was closed, because too many wait for their OPEN. */
+  /** True: the connection was closed, because too many wait for their OPEN, or descriptors become scarce: what the operator asks for needs some, too. */
   #tooManyPending(link: Link): boolean {
+    const files = this.#maxOpenFiles
+    if (this.#open.size > files - Math.min(files / 4, RESERVED_FILES)) {
+      this.#refusals.limited(
+        link,
+        `${this.#open.size} connections are open, and the limit of open files is ${files}: raise it (ulimit -n)`,
+      )
+      link.reset()
+      return true
+    }
     const limit = this.#options.maxPendingConnections?.() ?? DEFAULT_PENDING
     if (this.#pending.size < limit) return false
     for (const peer of this.#pending) if (!peer.isPending) this.#pending.delete(peer)
@@ -366,5 +380,7 @@ class SmallestFreeIds implements PeerIds {
 }
 
 const DEFAULT_PENDING = 10_000
+/** For the API, the kernel's files, BFD and connections of ours. */
+const RESERVED_FILES = 128
 /** After this a socket that does not take our NOTIFICATION is reset. */
 const STOP_LIMIT_MS = 3_000

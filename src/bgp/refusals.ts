@@ -11,7 +11,7 @@ export interface RefusalCounters {
   unknownConnections: number
   /** Connections of known peers answered with a NOTIFICATION at once: shut down, paying for an error, or one is Established. */
   refusedConnections: number
-  /** Connections closed because a limit was reached: limits.pendingConnections, or maxPeers of a range. */
+  /** Connections closed because a limit was reached: limits.pendingConnections, maxPeers of a range, or the limit of open files. */
   limitedConnections: number
 }
 

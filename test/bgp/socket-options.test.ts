@@ -7,6 +7,7 @@ import { listenPlan, socketSettings } from '../../src/bgp/socket-settings.js'
 import { Secret } from '../../src/config/secret.js'
 import type { NeighborConfig } from '../../src/config/types.js'
 import { parsePrefix } from '../../src/net/prefix.js'
+import { openFilesLimit, parseOpenFiles } from '../../src/sys/open-files.js'
 import { sockaddr } from '../../src/sys/socket.js'
 import { findSys } from '../../src/sys/sys.js'
 import { md5sig } from '../../src/sys/tcp.js'
@@ -180,3 +181,19 @@ function close(options: SocketOptions, fd: number, server: Server): void {
   options.forgetListening(fd)
   server.close()
 }
+
+t.test('the limit of open files', async (t) => {
+  const head = 'Limit                     Soft Limit           Hard Limit           Units     \n'
+  t.equal(
+    parseOpenFiles(`${head}Max open files            1024                 4096                 files     \n`),
+    1024,
+  )
+  t.equal(
+    parseOpenFiles(`${head}Max open files            unlimited            unlimited            files     \n`),
+    NEVER,
+  )
+  t.equal(parseOpenFiles(''), NEVER)
+  if (process.platform === 'linux') t.ok(Number.isInteger(openFilesLimit()) || openFilesLimit() === NEVER)
+})
+
+const NEVER = Number.POSITIVE_INFINITY

@@ -167,6 +167,38 @@ t.test('an IPv4 peer that comes through a listener on :: is known by its IPv4 ad
   t.equal(a.manager.find('b')[0]!.state, 'Established')
 })
 
+t.test(
+  'descriptors that become scarce: what comes in is closed and told of, and taken again when there are some',
+  async (t) => {
+    const a = new TestSpeaker({ asn: 64512, routerId: 1, maxOpenFiles: 40 })
+    t.teardown(() => a.manager.stop())
+    await a.manager.listen([{ address: '127.0.71.1', port: 0 }])
+    a.manager.configure([neighbor({ name: 'nodes', range: range('127.0.72.0/24') })])
+    const port = a.manager.listenAddresses()[0]!.port
+    /** Resolves with true when it hears our OPEN. */
+    const dial = (n: number): { socket: Socket; heard: Promise<boolean> } => {
+      const socket = connect({ host: '127.0.71.1', port, localAddress: `127.0.72.${n}` })
+      t.teardown(() => socket.destroy())
+      const heard = new Promise<boolean>((resolve) => {
+        socket.once('data', () => resolve(true)).once('close', () => resolve(false))
+      })
+      socket.on('error', () => {})
+      return { socket, heard }
+    }
+    const first = Array.from({ length: 30 }, (_, n) => dial(n + 1))
+    t.notOk((await Promise.all(first.map(({ heard }) => heard))).includes(false), 'three quarters of them')
+    t.notOk(await dial(31).heard, 'one more')
+    t.equal(a.manager.counters.limitedConnections, 1)
+    t.match(a.facts.at(-1), {
+      event: 'listener.limit',
+      text: /127\.0\.72\.31 closed: 31 connections are open, .* limit of open files is 40: .*ulimit/,
+    })
+    first[0]!.socket.destroy()
+    await a.until('it is gone', () => a.only('dynamic').some((one) => !one.present))
+    t.ok(await dial(32).heard)
+  },
+)
+
 t.test('200 peers of a range at once, each with its own object and id', async (t) => {
   const count = 200
   const a = new TestSpeaker({ asn: 64512, routerId: 1 })

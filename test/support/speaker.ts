@@ -35,6 +35,7 @@ export interface SpeakerOptions {
   readonly dial?: Dial
   readonly random?: () => number
   readonly maxPendingConnections?: number
+  readonly maxOpenFiles?: number
   /** Instead of only recording. */
   readonly onUpdate?: (peer: Peer, buffer: Uint8Array, start: number, end: number) => void
   readonly onEstablished?: (peer: Peer) => void
@@ -67,7 +68,7 @@ export class TestSpeaker {
       dynamicPeer: (peer, present) => note({ type: 'dynamic', peer, present }),
       stateChange: (peer, from, to, reason) => note({ type: 'state', peer, from, to, reason }),
     }
-    const { asn, routerId, clock, dial, random, maxPendingConnections } = options
+    const { asn, routerId, clock, dial, random, maxPendingConnections, maxOpenFiles } = options
     this.manager = new PeerManager({
       asn,
       routerId,
@@ -78,6 +79,7 @@ export class TestSpeaker {
       },
       ...(random === undefined ? {} : { random }),
       ...(maxPendingConnections === undefined ? {} : { maxPendingConnections: () => maxPendingConnections }),
+      ...(maxOpenFiles === undefined ? {} : { maxOpenFiles }),
       ...(clock === undefined ? {} : { clock }),
       ...(dial === undefined ? {} : { dial }),
     })
