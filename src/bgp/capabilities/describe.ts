@@ -5,8 +5,9 @@
 import { formatFamily } from '../../net/family.js'
 import { CapabilityCode } from '../iana.js'
 import type { Capability } from '../message/message.js'
-import { BoundsError, Reader } from '../wire/reader.js'
+import type { Reader } from '../wire/reader.js'
 import { printable } from '../wire/text.js'
+import { list, readWhole } from './read.js'
 
 export type CapabilityFields = Readonly<Record<string, unknown>>
 
@@ -16,28 +17,13 @@ export function capabilityName(code: number): string {
 
 /** Fields by name, or undefined where the capability is unknown or malformed. */
 export function describeCapability(capability: Capability): CapabilityFields | undefined {
-  const row = ROWS.get(capability.code)
-  if (row?.fields === undefined) return undefined
-  try {
-    const reader = new Reader(capability.value)
-    const fields = row.fields(reader)
-    return reader.remaining === 0 ? fields : undefined
-  } catch (error) {
-    if (error instanceof BoundsError) return undefined
-    throw error
-  }
+  const fields = ROWS.get(capability.code)?.fields
+  return fields === undefined ? undefined : readWhole(capability, fields)
 }
 
 interface CapabilityRow {
   readonly name: string
   readonly fields?: (reader: Reader) => CapabilityFields
-}
-
-/** Items until the value ends. Every item reads at least one octet. */
-function list<T>(reader: Reader, item: (reader: Reader) => T): T[] {
-  const items: T[] = []
-  while (reader.remaining > 0) items.push(item(reader))
-  return items
 }
 
 function family(reader: Reader): string {

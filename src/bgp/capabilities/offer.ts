@@ -5,9 +5,10 @@
 import { type Family, familyOf, familyRow } from '../../net/family.js'
 import { CapabilityCode } from '../iana.js'
 import type { Capability } from '../message/message.js'
-import { BoundsError, Reader } from '../wire/reader.js'
+import type { Reader } from '../wire/reader.js'
 import { printable } from '../wire/text.js'
 import { Writer } from '../wire/writer.js'
+import { list, readWhole } from './read.js'
 
 /** RFC 9234 §4.1: who we are, or the peer is, for the other. */
 export const Role = Object.freeze({ PROVIDER: 0, RS: 1, RS_CLIENT: 2, CUSTOMER: 3, PEER: 4 } as const)
@@ -170,25 +171,6 @@ function writeFamily(writer: Writer, family: Family, flags: number): void {
   writer.u16(afi)
   writer.u8(safi)
   writer.u8(flags)
-}
-
-/** The whole value, or undefined where it is cut, or longer than what it holds. */
-function readWhole<T>({ value }: Capability, read: (reader: Reader) => T | undefined): T | undefined {
-  try {
-    const reader = new Reader(value)
-    const found = read(reader)
-    return reader.remaining === 0 ? found : undefined
-  } catch (error) {
-    if (error instanceof BoundsError) return undefined
-    throw error
-  }
-}
-
-/** Items until the value ends; each reads at least one octet. */
-function list<T>(reader: Reader, item: (reader: Reader) => T): T[] {
-  const items: T[] = []
-  while (reader.remaining > 0) items.push(item(reader))
-  return items
 }
 
 /** A mode other than 1 to 3 makes the family count as not offered (RFC 7911 §4). */
