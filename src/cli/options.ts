@@ -48,6 +48,13 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2) + '\n')
 }
 
+/** Has the daemon do something, and prints what became of it. */
+export async function act(argv: Arguments, path: string, body?: unknown): Promise<void> {
+  const answer = await clientFor(argv).post<{ result: string }>(path, body)
+  if (argv['json']) printJson(answer)
+  else print(`${answer.result}\n`)
+}
+
 /** Rows as a table or a JSON array, while they come. Without any: `none` on standard error and the answer no. */
 export async function printRows<T>(
   rows: AsyncIterable<T>,

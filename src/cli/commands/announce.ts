@@ -3,7 +3,7 @@
  */
 import type { Argv, CommandModule } from 'yargs'
 import type { AnnounceRequest } from '../../api/types.js'
-import { clientFor, prefixOf, print, printJson, withCommon } from '../options.js'
+import { act, prefixOf, withCommon } from '../options.js'
 
 export const announceCommand: CommandModule = {
   command: 'announce <prefix>',
@@ -43,9 +43,7 @@ export const announceCommand: CommandModule = {
       ...(argv['community'] === undefined ? {} : { communities: argv['community'] as string[] }),
       ...(argv['blackhole'] === undefined ? {} : { blackhole: argv['blackhole'] === true }),
     }
-    const answer = await clientFor(argv).post<{ result: string }>('/v1/announce', request)
-    if (argv['json']) printJson(answer)
-    else print(`${answer.result}\n`)
+    await act(argv, '/v1/announce', request)
   },
 }
 
@@ -54,9 +52,5 @@ export const withdrawCommand: CommandModule = {
   describe: 'take back an announced route',
   builder: (yargs) =>
     withCommon(yargs).positional('prefix', { type: 'string', demandOption: true, describe: 'as it was announced' }),
-  handler: async (argv) => {
-    const answer = await clientFor(argv).post<{ result: string }>('/v1/withdraw', { prefix: await prefixOf(argv) })
-    if (argv['json']) printJson(answer)
-    else print(`${answer.result}\n`)
-  },
+  handler: async (argv) => act(argv, '/v1/withdraw', { prefix: await prefixOf(argv) }),
 }

@@ -12,7 +12,7 @@ import { createFib } from '../../fib/fib.js'
 import type { FibEntry } from '../../fib/types.js'
 import { Client, findSocket, type Where } from '../client.js'
 import { CommandError, Exit } from '../exit.js'
-import { type Arguments, clientFor, print, printJson, withCommon } from '../options.js'
+import { type Arguments, act, print, printJson, withCommon } from '../options.js'
 
 export const fibCommand: CommandModule = {
   command: 'fib',
@@ -54,11 +54,7 @@ const RESTORE: CommandModule = {
   command: 'restore',
   describe: 'after a flush: the daemon writes its routes again',
   builder: (yargs) => withCommon(yargs) as Argv,
-  handler: async (argv) => {
-    const answer = await clientFor(argv).post<{ result: string }>('/v1/fib/restore')
-    if (argv['json']) printJson(answer)
-    else print(`${answer.result}\n`)
-  },
+  handler: (argv) => act(argv, '/v1/fib/restore'),
 }
 
 /** Null: no daemon runs, and the configuration says what to do. */

@@ -3,7 +3,7 @@
  */
 import type { CommandModule } from 'yargs'
 import { durationMs } from '../../config/values.js'
-import { clientFor, print, printJson, withCommon } from '../options.js'
+import { act, withCommon } from '../options.js'
 import { showNeighbor } from './show.js'
 
 const ACTIONS = ['up', 'down', 'clear', 'refresh'] as const
@@ -42,10 +42,7 @@ export const neighborCommand: CommandModule = {
       ...(argv['graceful'] === true ? { graceful: true } : {}),
       ...(argv['wait'] === undefined ? {} : { waitSeconds: waitSeconds(String(argv['wait'])) }),
     }
-    const path = `/v1/neighbor/${encodeURIComponent(name)}/${action}`
-    const answer = await clientFor(argv).post<{ result: string }>(path, body)
-    if (argv['json']) printJson(answer)
-    else print(`${answer.result}\n`)
+    await act(argv, `/v1/neighbor/${encodeURIComponent(name)}/${action}`, body)
   },
 }
 
