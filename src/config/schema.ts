@@ -61,21 +61,29 @@ export interface GracefulRestartKeys {
   readonly notification?: boolean | undefined
 }
 
+/** A mapping, or a flag instead: true stands for one without keys. */
+function switched<T extends object>(keys: z.ZodType<T>, example: string) {
+  return choose<Partial<T> | false>((input) =>
+    isMapping(input)
+      ? keys
+      : value((flag) => {
+          try {
+            return v.flag(flag) ? {} : false
+          } catch {
+            throw new v.ValueError(`true, false, or ${example}`)
+          }
+        }),
+  )
+}
+
 /** `true`: with the default times. `false`: not even as a helper. */
-const gracefulRestart = choose<GracefulRestartKeys | false>((input) =>
-  isMapping(input)
-    ? mapping({
-        restartTime: optional(v.wholeSeconds(1, 4095)),
-        staleTime: optional(v.wholeSeconds(1, 4095)),
-        notification: optional(v.flag),
-      })
-    : value((flag) => {
-        try {
-          return v.flag(flag) ? {} : false
-        } catch {
-          throw new v.ValueError('true, false, or { restartTime: 120s, staleTime: 360s, notification: true }')
-        }
-      }),
+const gracefulRestart = switched<GracefulRestartKeys>(
+  mapping({
+    restartTime: optional(v.wholeSeconds(1, 4095)),
+    staleTime: optional(v.wholeSeconds(1, 4095)),
+    notification: optional(v.flag),
+  }),
+  '{ restartTime: 120s, staleTime: 360s, notification: true }',
 )
 
 export interface BfdKeys {
@@ -86,23 +94,14 @@ export interface BfdKeys {
 }
 
 /** `true`: with the default times. `false`: none, where a template has one. */
-const bfd = choose<BfdKeys | false>((input) =>
-  isMapping(input)
-    ? mapping({
-        interval: optional(v.durationMs(10, 60_000)),
-        minReceive: optional(v.durationMs(10, 60_000)),
-        multiplier: optional(v.integer(1, 255)),
-        multihop: optional(v.flag),
-      })
-    : value((flag) => {
-        try {
-          return v.flag(flag) ? {} : false
-        } catch {
-          throw new v.ValueError(
-            'true, false, or { interval: 300ms, minReceive: 300ms, multiplier: 3, multihop: false }',
-          )
-        }
-      }),
+const bfd = switched<BfdKeys>(
+  mapping({
+    interval: optional(v.durationMs(10, 60_000)),
+    minReceive: optional(v.durationMs(10, 60_000)),
+    multiplier: optional(v.integer(1, 255)),
+    multihop: optional(v.flag),
+  }),
+  '{ interval: 300ms, minReceive: 300ms, multiplier: 3, multihop: false }',
 )
 
 /** `false`: none, where a template has one. */
