@@ -113,35 +113,39 @@ export class AttributeSet {
     return (this.#bits & IN_LIMBO) !== 0
   }
   set inLimbo(is: boolean) {
-    this.#bits = is ? this.#bits | IN_LIMBO : this.#bits & ~IN_LIMBO
+    this.#flag(IN_LIMBO, is)
   }
 
   get hasOriginator(): boolean {
     return (this.#bits & HAS_ORIGINATOR) !== 0
   }
   set hasOriginator(is: boolean) {
-    this.#bits = is ? this.#bits | HAS_ORIGINATOR : this.#bits & ~HAS_ORIGINATOR
+    this.#flag(HAS_ORIGINATOR, is)
   }
 
   get nextHopMartian(): boolean {
     return (this.#bits & NEXT_HOP_MARTIAN) !== 0
   }
   set nextHopMartian(is: boolean) {
-    this.#bits = is ? this.#bits | NEXT_HOP_MARTIAN : this.#bits & ~NEXT_HOP_MARTIAN
+    this.#flag(NEXT_HOP_MARTIAN, is)
   }
 
   get loopsOriginator(): boolean {
     return (this.#bits & LOOPS_ORIGINATOR) !== 0
   }
   set loopsOriginator(is: boolean) {
-    this.#bits = is ? this.#bits | LOOPS_ORIGINATOR : this.#bits & ~LOOPS_ORIGINATOR
+    this.#flag(LOOPS_ORIGINATOR, is)
   }
 
   get loopsCluster(): boolean {
     return (this.#bits & LOOPS_CLUSTER) !== 0
   }
   set loopsCluster(is: boolean) {
-    this.#bits = is ? this.#bits | LOOPS_CLUSTER : this.#bits & ~LOOPS_CLUSTER
+    this.#flag(LOOPS_CLUSTER, is)
+  }
+
+  #flag(flag: number, is: boolean): void {
+    this.#bits = is ? this.#bits | flag : this.#bits & ~flag
   }
 }
 
