@@ -4,8 +4,10 @@
  * Series stay few: configured neighbours have their own; the peers of a range are summed up per range, unless `?peers=all` asks for each.
  * Filling and rendering pause now and then, so that a scrape of thousands of peers does not hold the event loop.
  */
+
 import { readdirSync } from 'node:fs'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Counter, Gauge, Registry } from 'prom-client'
 import { BFD_STATES } from '../bfd/types.js'
 import type { SessionState } from '../bgp/session-types.js'
@@ -64,10 +66,6 @@ export function createMetrics(views: Views): Metrics {
       loop.disable()
     },
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 type Labels = Readonly<Record<string, string>>
@@ -179,46 +177,7 @@ function fillRanges(fill: Fill, peers: readonly PeerSummary[]): void {
     const established = sum((peer) => (peer.state === 'Established' ? 1 : 0))
     fill('bgp_range_peers', { range, state: 'established' }, established)
     fill('bgp_range_peers', { range, state: 'other' }, members.length - established)
-    fill(
-      'bgp_range_routes_received',
-      { range },
-      sum((peer) => peer.prefixesReceived),
-    )
-    fill(
-      'bgp_range_routes_accepted',
-      { range },
-      sum((peer) => peer.prefixesAccepted),
-    )
-    fill(
-      'bgp_range_routes_advertised',
-      { range },
-      sum((peer) => peer.prefixesSent),
-    )
-    fill(
-      'bgp_range_routes_stale',
-      { range },
-      sum((peer) => peer.staleRoutes ?? 0),
-    )
-    fill(
-      'bgp_range_messages_received',
-      { range },
-      sum((peer) => peer.messagesReceived),
-    )
-    fill(
-      'bgp_range_messages_sent',
-      { range },
-      sum((peer) => peer.messagesSent),
-    )
-    fill(
-      'bgp_range_out_queue_count',
-      { range },
-      sum((peer) => peer.outQueue),
-    )
-    fill(
-      'bgp_range_update_errors',
-      { range },
-      sum((peer) => peer.updateErrors ?? 0),
-    )
+    for (const [name, value] of RANGE_METRICS) fill(name, { range }, sum(value))
   }
 }
 
@@ -325,3 +284,15 @@ const TCP_DROP_METRICS = [
   ['md5-unexpected', 'md5Unexpected'],
   ['min-ttl', 'minTtl'],
 ] as const
+
+/** Summed up over the peers of a range. */
+const RANGE_METRICS: readonly (readonly [MetricName, (peer: PeerSummary) => number])[] = [
+  ['bgp_range_routes_received', (peer) => peer.prefixesReceived],
+  ['bgp_range_routes_accepted', (peer) => peer.prefixesAccepted],
+  ['bgp_range_routes_advertised', (peer) => peer.prefixesSent],
+  ['bgp_range_routes_stale', (peer) => peer.staleRoutes ?? 0],
+  ['bgp_range_messages_received', (peer) => peer.messagesReceived],
+  ['bgp_range_messages_sent', (peer) => peer.messagesSent],
+  ['bgp_range_out_queue_count', (peer) => peer.outQueue],
+  ['bgp_range_update_errors', (peer) => peer.updateErrors ?? 0],
+]

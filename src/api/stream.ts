@@ -2,7 +2,9 @@
  * Large answers in slices (edge): a million rows never hold the event loop, a slow reader holds back the walk, and a reader that
  * went away, or takes nothing for a minute, ends it.
  */
+
 import type { ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** Written at once, at the latest when a slice ends. */
 const CHUNK_CHARS = 32 * 1024
@@ -73,10 +75,6 @@ function fillSlice(rows: Iterator<unknown>, take: (row: unknown) => boolean): bo
     if ((n & 15) === 15 && performance.now() > deadline) return false
   }
   return false
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function drained(response: ServerResponse, stallMs: number): Promise<boolean> {

@@ -1,4 +1,6 @@
 /** What operators may do over the API's unix socket. */
+
+import { noNeighbor } from '../api/routes.js'
 import { type Actions, type AnnounceRequest, ApiError, type ReloadResult } from '../api/types.js'
 import type { Peer } from '../bgp/peer.js'
 import type { PeerManager } from '../bgp/peer-manager.js'
@@ -8,7 +10,6 @@ import { formatAddress, parseAddress } from '../net/address.js'
 import { parsePrefix } from '../net/prefix.js'
 import { isMartianNextHop } from '../rib/next-hop.js'
 import type { OwnRoutes } from './own-routes.js'
-import { noSuchNeighbor } from './view-paths.js'
 
 export interface ActionContext {
   readonly manager: PeerManager
@@ -29,7 +30,7 @@ export function createActions({ manager, own, fib, changed, moved: move, reload 
   const noPeer = (target: string): ApiError =>
     manager.ranges().some(({ name }) => name === target)
       ? new ApiError(409, `range ${target} has no peers now; to keep it shut, set shutdown on it and reload`)
-      : noSuchNeighbor(target)
+      : noNeighbor(target)
   return {
     neighborUp: (peer) => {
       const result = tell(peer, manager.up(peer), `neighbor ${peer} is brought up`)

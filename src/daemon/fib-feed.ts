@@ -152,18 +152,19 @@ export class FibFeed {
     const length = prefixes.lengthOf(prefix)
     for (const accepted of this.#accept) {
       if (accepted.family !== family || accepted.length > length) continue
-      if (matches(accepted, prefixes, prefix)) return true
+      if (startsWith(prefixes, prefix, accepted.words, accepted.length)) return true
     }
     return false
   }
 }
 
-function matches(accepted: Accepted, prefixes: PrefixTable, prefix: number): boolean {
-  let left = accepted.length
+/** The first bits of the prefix are those of the address. */
+export function startsWith(prefixes: PrefixTable, prefix: number, address: readonly number[], bits: number): boolean {
+  let left = bits
   for (let at = 0; left > 0; at++, left -= 32) {
     const word = at === 0 ? prefixes.word0(prefix) : prefixes.word(prefix, at as 1 | 2 | 3)
     const mask = left >= 32 ? -1 : -1 << (32 - left)
-    if (((word ^ accepted.words[at]!) & mask) !== 0) return false
+    if (((word ^ address[at]!) & mask) !== 0) return false
   }
   return true
 }

@@ -1,6 +1,7 @@
 /**
  * Views of routes: Loc-RIB, Adj-RIB-In, Adj-RIB-Out as rows for people (src/api/types.ts). Iterables, made row by row; the tables may change between two rows.
  */
+import { noNeighbor } from '../api/routes.js'
 import { ApiError, type PathView, type RibQuery } from '../api/types.js'
 import { formatAsPath } from '../bgp/attributes/as-path.js'
 import { decodePathAttributes } from '../bgp/attributes/decode.js'
@@ -17,7 +18,7 @@ import { forwardingAddress } from '../rib/next-hop.js'
 import { PathState } from '../rib/path-state.js'
 import type { Rib } from '../rib/rib.js'
 import type { RibSource } from '../rib/source.js'
-import { prefixText } from './fib-feed.js'
+import { prefixText, startsWith } from './fib-feed.js'
 import { words } from './own-routes.js'
 import type { ViewContext } from './view-context.js'
 
@@ -220,7 +221,12 @@ export class PathViews {
           // Announced, though its last path is gone and not yet decided: only adj-out may want it.
           if (!this.#isAnnounced(family, prefix)) continue
         }
-        if (within !== null && inner !== null && !isWithin(prefixes, prefix, inner, within.length)) continue
+        if (
+          within !== null &&
+          inner !== null &&
+          (prefixes.lengthOf(prefix) < within.length || !startsWith(prefixes, prefix, inner, within.length))
+        )
+          continue
         yield { family, prefix }
       }
     }
@@ -239,14 +245,13 @@ export class PathViews {
   #sourcesNamed(name: string): Set<number> {
     if (name === 'local') return new Set([0])
     const peers = new Set<Peer>(this.#context.manager.find(name))
-    if (peers.size === 0 && !this.#context.manager.ranges().some((range) => range.name === name))
-      throw noSuchNeighbor(name)
+    if (peers.size === 0 && !this.#context.manager.ranges().some((range) => range.name === name)) throw noNeighbor(name)
     return new Set([...peers].flatMap((peer) => this.#context.routes.entry(peer)?.source.index ?? []))
   }
 
   #livePeer(name: string) {
     const [peer, other] = this.#context.manager.find(name)
-    if (peer === undefined) throw noSuchNeighbor(name)
+    if (peer === undefined) throw noNeighbor(name)
     if (other !== undefined)
       throw new ApiError(400, `'${name}' is a range with several peers; name one of them (show neighbors ${name})`)
     const live = this.#context.routes.entry(peer)
@@ -259,27 +264,6 @@ export class PathViews {
 function putFirst(rows: { readonly row: number }[], path: number): void {
   const at = rows.findIndex(({ row }) => row === path)
   if (at > 0) rows.unshift(...rows.splice(at, 1))
-}
-
-export function noSuchNeighbor(name: string): ApiError {
-  return new ApiError(
-    404,
-    `no neighbor with the name or address '${name.slice(0, 128)}'; 'nodebgp show summary' lists them`,
-  )
-}
-
-function isWithin(
-  prefixes: ViewContext['rib']['tables'][number]['prefixes'],
-  prefix: number,
-  outer: readonly number[],
-  length: number,
-): boolean {
-  if (prefixes.lengthOf(prefix) < length) return false
-  for (let at = 0, left = length; left > 0; at++, left -= 32) {
-    const word = at === 0 ? prefixes.word0(prefix) : prefixes.word(prefix, at as 1 | 2 | 3)
-    if (((word ^ outer[at]!) & (left >= 32 ? -1 : -1 << (32 - left))) !== 0) return false
-  }
-  return true
 }
 
 function parsePrefixText(text: string) {
