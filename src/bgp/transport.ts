@@ -92,8 +92,9 @@ class SocketLink implements Link, Waiting {
       else this.#isEnd = true
     })
     socket.once('close', () => {
-      if (this.#rest !== null) this.#takePiece(this.#rest.length)
-      this.#closed(this.#errorText || 'the TCP connection was closed')
+      this.#errorText ||= 'the TCP connection was closed'
+      if (this.#rest === null) this.#closed(this.#errorText)
+      else this.#isEnd = true
     })
     socket.on('drain', () => this.#events?.drained())
   }
