@@ -306,7 +306,13 @@ export const topSchema = mapping(
     templates: named(v.name, z.unknown(), 'names to neighbour options').optional(),
     policies: named(v.name, z.unknown(), 'names to lists of statements').optional(),
   },
-  { bfd: 'it is a key of a neighbor: neighbors[].bfd', vxlan: '', multipathRelax: '' },
+  {
+    bfd: 'is a key of a neighbor or template: neighbors[].bfd',
+    vxlan: 'is a key of fib: fib.vxlan',
+    bmp: 'is not supported yet',
+    mrt: 'is not supported yet',
+    multipathRelax: 'is not supported yet',
+  },
 )
 
 /** Supported keys by section, for the test of the example file. */

@@ -40,10 +40,10 @@ export function optional<T>(parse: Parse<T>) {
 }
 
 /**
- * A mapping with exactly these keys. Others are refused: with the reason where the design knows them and this version does not have them
- * yet, and with a suggestion otherwise.
+ * A mapping with exactly these keys. Others are refused: those in `elsewhere` with what stands there (the key is written somewhere else, or is not
+ * supported yet), all others with a suggestion.
  */
-export function mapping<S extends Shape>(shape: S, notYet: Readonly<Record<string, string>> = {}) {
+export function mapping<S extends Shape>(shape: S, elsewhere: Readonly<Record<string, string>> = {}) {
   const object = z.object(shape)
   const allowed = Object.keys(shape)
   return z.unknown().transform((input, context): Mapping<S> => {
@@ -53,11 +53,7 @@ export function mapping<S extends Shape>(shape: S, notYet: Readonly<Record<strin
     }
     for (const key of Object.keys(input)) {
       if (Object.hasOwn(shape, key)) continue
-      const reason = Object.hasOwn(notYet, key) ? notYet[key] : undefined
-      const message =
-        reason === undefined
-          ? unknownKey(key, allowed)
-          : `${key} is not supported yet${reason === '' ? '' : `: ${reason}`}`
+      const message = Object.hasOwn(elsewhere, key) ? `${key} ${elsewhere[key]}` : unknownKey(key, allowed)
       fault(context, [key], message, { at: 'key', whole: true })
     }
     return forward(object, input, context) as Mapping<S>
