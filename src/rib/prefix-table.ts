@@ -2,7 +2,7 @@
  * Interned prefixes of one family: a prefix is a small integer (from 1), its address lies in typed arrays.
  *
  * An id lives as long as it is in use; whoever names it (a path, a group's table, a log, a dirty list, the FIB) retains and releases it.
- * Cost: 4 or 16 octets of address, 1 of length, 4 of use count, and 12 for the index.
+ * Cost: 4 or 16 octets of address, 1 of length, 4 of use count, and 11 to 23 for the index.
  */
 import { NotificationError } from '../bgp/errors.js'
 import { Family } from '../net/family.js'

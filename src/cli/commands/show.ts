@@ -63,7 +63,7 @@ const SUMMARY: CommandModule = {
   describe: 'this speaker and all its neighbours, one line each',
   builder: (yargs) =>
     yargs
-      .option('wide', { type: 'boolean', describe: 'with the reason of the last state change' })
+      .option('wide', { type: 'boolean', describe: 'with the reason why the session is down, or was down last' })
       .option('watch', { type: 'boolean', describe: 'live, on a terminal' })
       .conflicts('watch', 'json'),
   handler: async (argv) => {
