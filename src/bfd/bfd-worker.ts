@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
+import { Requests } from './requests.js'
 import { BfdSockets } from './sockets.js'
 import { BfdTable } from './table.js'
 import type { FromWorker, ToWorker } from './types.js'
@@ -35,7 +36,17 @@ let timerAtMs = Number.POSITIVE_INFINITY
 let judging = false
 let stopping = false
 
-port.on('message', (message: ToWorker) => {
+const requests = new Requests<ToWorker>({
+  serve,
+  nowMs: () => performance.now(),
+  later: (call) => setImmediate(call),
+})
+port.on('message', (message: ToWorker) => requests.push(message))
+
+preferred()
+tell({ type: 'ready', checksHopLimit: sockets.checksHopLimit, why: sockets.why })
+
+function serve(message: ToWorker): void {
   const nowMs = performance.now()
   switch (message.type) {
     case 'open':
@@ -58,10 +69,7 @@ port.on('message', (message: ToWorker) => {
       break
   }
   arm()
-})
-
-preferred()
-tell({ type: 'ready', checksHopLimit: sockets.checksHopLimit, why: sockets.why })
+}
 
 function tell(message: FromWorker): void {
   port.postMessage(message)
