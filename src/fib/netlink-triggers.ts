@@ -192,13 +192,15 @@ export class NetlinkTriggers {
     if (message === null || !tables.includes(message.table)) return
     const route = toKernelRoute(message, links)
     if (route === null) return
+    const replaces = (header.flags & MessageFlag.REPLACE) !== 0
     if (isPartial(message, header) || hasUnknownDevice(route, message)) {
-      onTrigger(message.protocol === protocol ? 'ours' : 'event')
+      // What had to give way may be another's.
+      onTrigger(message.protocol === protocol && !replaces ? 'ours' : 'event')
       return
     }
     onTrigger({
       type: header.type === MessageType.NEWROUTE ? 'put' : 'gone',
-      replaces: (header.flags & MessageFlag.REPLACE) !== 0,
+      replaces,
       appended: (header.flags & MessageFlag.APPEND) !== 0,
       route,
     })

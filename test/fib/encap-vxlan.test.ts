@@ -6,10 +6,27 @@ import { type Netns, needsNetns } from '../support/netns.js'
 import { childrenOf, commandOf } from '../support/processes.js'
 import { requireOrSkip } from '../support/require.js'
 import { makeTwoNodes } from './encap-support.js'
-import { BASE, setAll, unicast, until, type Wanted } from './support.js'
+import { BASE, kernelBench, setAll, unicast, until, type Wanted } from './support.js'
 
 const FAR = '10.244.2.0/26'
 const CALICO = { layout: 'calico', vni: 4096, port: 4789, device: 'vxlan.calico' } as const
+
+t.test(
+  'what an earlier run left on our device goes with the next look, also where no route changes',
+  needsNetns(),
+  async (t) => {
+    const { open, netns } = kernelBench(t, 'netlink')
+    const { fib } = await open({ encapsulation: 'vxlan', nodeAddresses: ['192.168.0.1'], compareMs: 3_600_000 })
+    await setAll(fib, unicast(FAR, '192.168.0.2'))
+    fib.sweepAdopted()
+    await fib.settled()
+    const neighbours = (): string => netns!.ip('neigh show dev flannel.1 nud permanent')
+    netns!.ip('neigh replace 10.9.9.0 lladdr 6e:62:01:02:03:04 dev flannel.1 nud permanent')
+    netns!.ip('address add 10.7.7.7/32 dev v1')
+    await until('it goes', () => !neighbours().includes('10.9.9.0'))
+    t.match(neighbours(), /^10\.244\.2\.0 lladdr 6e:62:c0:a8:00:02 PERMANENT/)
+  },
+)
 
 t.test('VXLAN between two nodes', needsNetns(), async (t) => {
   if (!requireOrSkip(t, { commands: ['tcpdump', 'ping', 'bridge'], packages: ['tcpdump', 'iputils-ping', 'iproute2'] }))

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import type { FibDriver, FibFact, FibOperation, FibOutcome, FibTrigger } from '../../src/fib/driver.js'
+import type { Encapsulator } from '../../src/fib/encap/types.js'
 import { FibEngine } from '../../src/fib/engine.js'
 import { MemoryDriver, MemoryTable } from '../../src/fib/memory.js'
 import { resolveAnywhere } from '../../src/fib/resolve.js'
@@ -393,6 +394,62 @@ t.test(
 )
 
 t.test(
+  'a reload while a batch is planned: no route is planned by the new rules before its tunnels are looked at',
+  async (t) => {
+    const wrong: string[] = []
+    let kept: unknown = null
+    let planned = 0
+    let rules: Parameters<FibEngine['reconfigure']>[0] = RULES
+    const tunnel: Encapsulator = {
+      keep: async (_first, now) => {
+        kept = now
+      },
+      want: (to) => {
+        planned++
+        if (kept !== rules) wrong.push(to.prefix)
+      },
+      prepare: async () => {},
+      tidy: async () => {},
+      ownVtep: () => null,
+      troubles: new Map(),
+      close: async () => {},
+    }
+    const driver = new MemoryDriver(new MemoryTable(), 254, 179)
+    const apply = driver.apply.bind(driver)
+    let isWriting = false
+    driver.apply = async (operations) => {
+      isWriting = true
+      for (let n = 0; n < 50; n++) await nextTurn()
+      return apply(operations)
+    }
+    const engine = new FibEngine({
+      name: 'netlink',
+      why: 'for a test',
+      driver,
+      table: 254,
+      protocol: 179,
+      rules,
+      resolve: resolveAnywhere,
+      tunnel,
+      log: () => {},
+      batch: MANY,
+    })
+    await engine.start()
+    for (let n = 0; n < MANY; n++)
+      engine.set(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}/32`, unicast('', '192.168.0.2'))
+    while (!isWriting) await nextTurn()
+    await nextTurn()
+    t.ok(planned < MANY, 'in the middle')
+    rules = { ...RULES, metric: 7 }
+    engine.reconfigure(rules)
+    await engine.settled()
+    t.equal(wrong.length, 0)
+    t.equal(engine.entries().filter(({ state }) => state === 'installed').length, MANY)
+    await engine.stop('keep')
+  },
+)
+
+t.test(
   'a batch is planned in slices, and its outcomes are taken in slices: what is set meanwhile is kept, and nothing counts as settled too early',
   async (t) => {
     const memory = new MemoryTable()
@@ -441,3 +498,6 @@ t.test(
     await engine.stop('keep')
   },
 )
+
+/** Planning them takes more than a slice. */
+const MANY = 50_000

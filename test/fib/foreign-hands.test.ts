@@ -114,6 +114,12 @@ const FAULTS: readonly Fault[] = [
     meanwhile: shows('foreign', BLOCK, 'conflict', /felix \(80\).*blackhole/),
     heal: ip(`route del blackhole ${BLOCK} proto 80`),
   },
+  {
+    name: 'a foreign IPv6 route that was in the way is made ours by hand',
+    inject: ip(`-6 route replace ${SIX} via fd00::9 proto 4 metric ${METRIC}`),
+    meanwhile: shows('foreign', SIX, 'conflict', /static \(4\)/),
+    heal: ip(`-6 route replace ${SIX} via fd00::8 proto 179 metric ${METRIC}`),
+  },
   // The devices under them: the kernel drops the routes without a word.
   {
     name: 'a link goes down and comes up',

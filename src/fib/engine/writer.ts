@@ -87,7 +87,11 @@ export class Writer {
   /** Until nothing is under way. */
   async finish(): Promise<void> {
     const batch = this.#inFlight
-    if (batch === null) return
+    if (batch === null) {
+      // What a look has found of an earlier run may be the rest of a tunnel.
+      await this.#tidyTunnels()
+      return
+    }
     const outcomes = await batch.outcomes
     this.#beginSlice()
     this.#taking = batch
@@ -111,11 +115,14 @@ export class Writer {
     let oldest = Number.POSITIVE_INFINITY
     let looked = 0
     await this.#turnIfOver()
-    while (looked < this.#maxBatch && operations.length < this.#batchLimit && queue.hasMarked) {
+    // What has to be looked at first may be the tunnels of new rules.
+    const mayGoOn = (): boolean => queue.hasMarked && this.#watch.wanted === Look.NONE
+    while (looked < this.#maxBatch && operations.length < this.#batchLimit && mayGoOn()) {
       if (this.#isSliceOver()) {
         // Whatever there is, the driver has nothing else to do.
         if (operations.length > 0 && (this.#inFlight === null || this.#inFlight.isDone)) break
         await this.#nextSlice()
+        continue
       }
       const cell = queue.takeMarked()
       // What becomes of it now decides what is next.
