@@ -476,6 +476,8 @@ export class Peer implements Wakeable {
   }
 
   #soon(delayMs: number, reason: string): void {
+    // A peer of a range goes with its session.
+    if (this.#removed) return
     if (this.#connections.noneOfOurs) this.#tryAt(this.#now() + delayMs)
     this.#refreshState(reason)
     this.#reschedule()

@@ -294,6 +294,21 @@ t.test('range neighbours: made by a connection, gone with their session, ids use
   )
 })
 
+t.test(
+  'a peer of a range that an operator clears, or brings up, is gone with its session, and no more is told of it',
+  async (t) => {
+    for (const command of ['clear', 'up'] as const) {
+      const { a, clock, establish } = withRange()
+      establish('10.1.0.1')
+      if (command === 'up') a.manager.down('nodes')
+      a.manager[command]('nodes')
+      clock.run()
+      const told = a.happenings.map((one) => (one.type === 'state' ? one.to : one.type)).slice(-3)
+      t.match(told, command === 'clear' ? ['Active', 'down', 'dynamic'] : ['down', 'Active', 'dynamic'])
+    }
+  },
+)
+
 t.test('a connection of a range that says nothing is gone after 240 s; a newer one replaces it', async (t) => {
   const { clock, network, a, establish } = withRange()
   const dead = network.connect('10.1.0.1', A)
