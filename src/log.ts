@@ -185,7 +185,8 @@ const EVENTS: { readonly [E in LogEvent]: EventRow<E> } = {
   },
   'daemon-ready': {
     level: 'info',
-    text: (f) => `started with ${f.neighbors} neighbours in ${Math.round(f.tookMs)} ms`,
+    text: (f) =>
+      `started with ${f.neighbors === 1 ? '1 neighbour' : `${f.neighbors} neighbours`} in ${Math.round(f.tookMs)} ms`,
   },
   'daemon-stop': { level: 'info', text: (f) => `stopping: ${f.reason}` },
   'daemon-failed': { level: 'fatal', text: (f) => f.reason },
