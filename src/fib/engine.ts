@@ -36,6 +36,7 @@ export class FibEngine implements Fib {
   readonly #listeners: (() => void)[] = []
   #waiters: { readonly upTo: number; readonly resolve: () => void }[] = []
   #unlock: (() => Promise<void>) | null = null
+  #starting: Promise<void> = Promise.resolve()
   #loop: Promise<void> | null = null
   #lastRetryMs = 0
 
@@ -55,7 +56,13 @@ export class FibEngine implements Fib {
     })
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    const starting = this.#start()
+    this.#starting = starting.catch(() => {})
+    return starting
+  }
+
+  async #start(): Promise<void> {
     this.#unlock = (await this.#options.lock?.()) ?? null
     try {
       await this.#open()
@@ -197,6 +204,8 @@ export class FibEngine implements Fib {
   }
 
   async stop(mode: 'keep' | 'flush'): Promise<void> {
+    // Half-way, what is open already would stay so.
+    await this.#starting
     if (mode === 'flush') await this.flush()
     const wasRunning = this.#state.phase === 'running'
     this.#state.phase = 'stopped'

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { FibDriver, FibFact, FibOperation, FibOutcome, FibTrigger } from '../../src/fib/driver.js'
 import type { Encapsulator } from '../../src/fib/encap/types.js'
+import type { EngineOptions } from '../../src/fib/engine/state.js'
 import { FibEngine } from '../../src/fib/engine.js'
 import { MemoryDriver, MemoryTable } from '../../src/fib/memory.js'
 import { resolveAnywhere } from '../../src/fib/resolve.js'
@@ -64,8 +65,8 @@ class FailingDriver implements FibDriver {
   }
 }
 
-function engineOn(driver: FibDriver, facts: FibFact[] = []): FibEngine {
-  return new FibEngine({
+function optionsOf(driver: FibDriver, facts: FibFact[] = []): EngineOptions {
+  return {
     name: 'memory',
     why: 'for a test',
     driver,
@@ -76,7 +77,11 @@ function engineOn(driver: FibDriver, facts: FibFact[] = []): FibEngine {
     tunnel: null,
     log: (fact) => facts.push(fact),
     lostDelayMs: 1,
-  })
+  }
+}
+
+function engineOn(driver: FibDriver, facts: FibFact[] = []): FibEngine {
+  return new FibEngine(optionsOf(driver, facts))
 }
 
 const ours = (memory: MemoryTable): string[] =>
@@ -321,6 +326,56 @@ t.test('a comparison notices foreign routes that came and went, and one that fai
   await engine.settled()
   t.equal(foreign(), '10.9.1.0/24,10.9.2.0/24')
   t.ok(told > 0, 'who asked is told')
+  await engine.stop('keep')
+})
+
+t.test('stopped while it starts: nothing stays open', async (t) => {
+  const calls: string[] = []
+  const driver = new FailingDriver()
+  driver.open = async () => {
+    await nextTurn()
+    calls.push('open')
+  }
+  driver.close = async () => {
+    calls.push('close')
+  }
+  const lock = async (): Promise<() => Promise<void>> => async () => {
+    calls.push('unlock')
+  }
+  const engine = new FibEngine({ ...optionsOf(driver), lock })
+  engine.set(PREFIXES[0]!, blackhole(PREFIXES[0]!))
+  const started = engine.start()
+  await engine.stop('keep')
+  await started
+  await nextTurn()
+  t.same(calls, ['open', 'close', 'unlock'])
+})
+
+t.test('foreign routes change all the time, and whoever is told takes long: told at a pace', async (t) => {
+  const driver = new FailingDriver()
+  let trigger: (trigger: FibTrigger) => void = () => {}
+  driver.open = async (onTrigger) => {
+    trigger = onTrigger
+  }
+  const engine = engineOn(driver)
+  let told = 0
+  await engine.start()
+  engine.onForeignRoutesChanged(() => {
+    told++
+    const endMs = performance.now() + 10
+    while (performance.now() < endMs);
+  })
+  const startMs = performance.now()
+  for (let n = 0; n < 100; n++) {
+    const hops = [{ gateway: '192.168.0.2', device: 'eth0', onlink: false }]
+    const prefix = `10.9.${n}.0/24`
+    const route: KernelRoute = { family: 0, prefix, kind: 'unicast', protocol: 4, metric: 0, table: 254, hops }
+    trigger({ type: 'put', replaces: false, appended: false, route })
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  const elapsedMs = performance.now() - startMs
+  t.ok(told >= 1 && told <= 2 + elapsedMs / 400, `${told} times in ${Math.round(elapsedMs)} ms`)
+  t.equal(engine.foreignRoutes().length, 100)
   await engine.stop('keep')
 })
 

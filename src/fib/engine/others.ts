@@ -26,6 +26,8 @@ export class Others {
   /** Prefixes of foreign routes that came or went; looked at together. */
   readonly #changed = new Set<string>()
   #timer: NodeJS.Timeout | null = null
+  #lookEndMs = 0
+  #lookTookMs = 0
 
   constructor(state: EngineState, judge: Judge, reader: Reader, watch: Watch, listener: OthersListener) {
     this.#state = state
@@ -99,13 +101,18 @@ export class Others {
   #lookSoon(prefix: string): void {
     this.#changed.add(prefix)
     if (this.#timer !== null) return
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = null
-        this.#look()
-      },
-      Math.max(FOREIGN_MS, this.#watch.isCalm ? 0 : this.#watch.restMs),
-    )
+    const calmMs = this.#watch.isCalm ? 0 : this.#watch.restMs
+    // Another daemon may change routes all the time, and whoever is told may go through all of them.
+    const restMs = this.#lookEndMs + Math.min(MAX_REST_MS, this.#lookTookMs * LOOK_SHARE) - performance.now()
+    this.#timer = setTimeout(() => this.#timedLook(), Math.max(FOREIGN_MS, calmMs, restMs))
+  }
+
+  #timedLook(): void {
+    this.#timer = null
+    const startMs = performance.now()
+    this.#look()
+    this.#lookEndMs = performance.now()
+    this.#lookTookMs = this.#lookEndMs - startMs
   }
 
   /** Foreign routes came or went: routes of the same prefixes, and all where a next hop may have another way now. */
@@ -132,6 +139,9 @@ export class Others {
 }
 
 const FOREIGN_MS = 20
+/** Looks at the routes of others may cost a fiftieth of the time. */
+const LOOK_SHARE = 50
+const MAX_REST_MS = 700
 /** Foreign prefixes that are looked at one by one. */
 const MAX_FOREIGN = 200
 const MAX_MISSED = 100_000
