@@ -108,7 +108,7 @@ t.test('BFD with BIRD and FRR', async (t) => {
     { name: 'bird6', address: birdHost.v6, ...common, bfd: { ...CALM, multihop: true } },
     { name: 'frr', address: frrHost.v4, ...common, bfd },
     { name: 'link', address: `${nodeLink}%eth0`, ...common, passive: true, bfd: CALM },
-    { name: 'nodes', range: '172.31.5.4/32', ...common, connectRetry: '1s', bfd: CALM },
+    { name: 'nodes', range: '172.31.5.4/32', ...common, connectRetry: '1s', bfd },
     { name: 'bulk', address: bulkHost.v4, ...common, passive: true },
   ]
   const us = segment.add(new Subject({ host: here, asn: ASN, peers: [] }, { listen, neighbors: neighbors(CALM) }))
@@ -263,7 +263,9 @@ protocol bgp b { local ${bulkHost.v4} as ${ASN}; neighbor ${here.v4} as ${ASN}; 
   t.test('3 × 100 ms: a main loop that does not turn for two seconds, and many routes, keep it up', async (t) => {
     us.overrides = { listen, neighbors: neighbors(FAST) }
     us.reload()
-    const addresses = [birdHost.v4, frrHost.v4]
+    node.overrides = { listen, neighbors: nodePeers(FAST) }
+    node.reload()
+    const addresses = [birdHost.v4, frrHost.v4, nodeHost.v4]
     const areUp = () => Promise.all(addresses.map((address) => us.isUp(address, FAST_MS)))
     /** True: no session ended while `work` ran. */
     const holds = async (work: () => Promise<void>): Promise<boolean> => {
@@ -271,7 +273,7 @@ protocol bgp b { local ${bulkHost.v4} as ${ASN}; neighbor ${here.v4} as ${ASN}; 
       await work()
       const after = await areUp()
       const sent = after.map(({ packetsSent }, index) => packetsSent - before[index]!.packetsSent)
-      t.comment(`${sent.join(' and ')} packets sent`)
+      t.comment(`${sent.join(', ')} packets sent`)
       return after.every(
         ({ localDiscriminator, downs }, index) =>
           localDiscriminator === before[index]!.localDiscriminator &&
